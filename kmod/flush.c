@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who waits for durability. Requests that arrive during a round share the next
+ * one: its snapshot of the map is taken after all of them were submitted. They
+ * cannot join the running one, whose snapshot may be older than what they are
+ * to make durable.
+ */
+#include <linux/completion.h>
+
+#include "sluice.h"
+
+struct flush_waiter {
+	struct list_head node;
+	struct completion done;
+	int err;
+};
+
+static void round_work(struct work_struct *work);
+static void sync_work(struct work_struct *work);
+
+void sluice_flush_init_device(struct sluice_device *dev)
+{
+	bio_list_init(&dev->flush_pre);
+	bio_list_init(&dev->flush_post);
+	INIT_LIST_HEAD(&dev->flush_waiters);
+	INIT_WORK(&dev->flush_work, round_work);
+	INIT_DELAYED_WORK(&dev->sync_work, sync_work);
+}
+
+static void round_work(struct work_struct *work)
+{
+	struct sluice_device *dev = container_of(work, struct sluice_device, flush_work);
+	struct flush_waiter *waiter, *next;
+	struct bio_list pre, post;
+	LIST_HEAD(waiters);
+	struct bio *bio;
+	int err;
+
+	spin_lock_irq(&dev->work_lock);
+	pre = dev->flush_pre;
+	post = dev->flush_post;
+	bio_list_init(&dev->flush_pre);
+	bio_list_init(&dev->flush_post);
+	list_splice_init(&dev->flush_waiters, &waiters);
+	spin_unlock_irq(&dev->work_lock);
+	if (bio_list_empty(&pre) && bio_list_empty(&post) && list_empty(&waiters) &&
+	    !sluice_map_any_volatile(&dev->map))
+		return;
+
+	err = sluice_store_sync(dev);
+
+	while ((bio = bio_list_pop(&post))) {
+		if (err)
+			bio->bi_status = BLK_STS_IOERR;
+		bio_endio(bio);
+	}
+	while ((bio = bio_list_pop(&pre))) {
+		if (err || !bio_sectors(bio)) {
+			if (err)
+				bio->bi_status = BLK_STS_IOERR;
+			bio_endio(bio);
+			continue;
+		}
+		bio->bi_opf &= ~REQ_PREFLUSH;
+		sluice_request_resume(dev, bio);
+	}
+	list_for_each_entry_safe(waiter, next, &waiters, node) {
+		waiter->err = err;
+		complete(&waiter->done);
+	}
+}
+
+static void add_bio(struct sluice_device *dev, struct bio_list *list, struct bio *bio)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&dev->work_lock, flags);
+	bio_list_add(list, bio);
+	spin_unlock_irqrestore(&dev->work_lock, flags);
+	/* Queued while running, it runs again: the work item is the queue. */
+	queue_work(dev->io_wq, &dev->flush_work);
+}
+
+void sluice_flush_then_resume(struct sluice_device *dev, struct bio *bio)
+{
+	add_bio(dev, &dev->flush_pre, bio);
+}
+
+void sluice_flush_then_end(struct sluice_device *dev, struct bio *bio)
+{
+	add_bio(dev, &dev->flush_post, bio);
+}
+
+int sluice_flush_now(struct sluice_device *dev)
+{
+	struct flush_waiter waiter = { };
+
+	init_completion(&waiter.done);
+	spin_lock_irq(&dev->work_lock);
+	list_add_tail(&waiter.node, &dev->flush_waiters);
+	spin_unlock_irq(&dev->work_lock);
+	queue_work(dev->io_wq, &dev->flush_work);
+	wait_for_completion(&waiter.done);
+	return waiter.err;
+}
+
+static void sync_work(struct work_struct *work)
+{
+	struct sluice_device *dev = container_of(to_delayed_work(work), struct sluice_device,
+						 sync_work);
+
+	queue_work(dev->io_wq, &dev->flush_work);
+}
+
+void sluice_flush_soon(struct sluice_device *dev)
+{
+	if (!READ_ONCE(dev->failed) && !delayed_work_pending(&dev->sync_work))
+		queue_delayed_work(dev->io_wq, &dev->sync_work, msecs_to_jiffies(SLUICE_SYNC_MS));
+}

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Metadata on the local disk. A round makes every bit durable that was set when
+ * it began:
+ *
+ *	1. take the dirty pages and copy their bits,
+ *	2. flush the local disk: the data below those bits is durable now,
+ *	3. write the copies to the older slots,
+ *	4. flush again.
+ *
+ * The copy is what allows bits to be set during 2 and 3: writing the live words
+ * would make a bit durable whose data was written after the flush. Pages are
+ * copied rather than double-buffered in place since a round rarely has more
+ * than one or two.
+ *
+ * A failure in 2 to 4 is sticky: what a disk holds after a failed flush is not
+ * known, and a later success would not bring back what was lost.
+ */
+#include <linux/completion.h>
+#include <linux/uuid.h>
+#include <linux/vmalloc.h>
+
+#include "sluice.h"
+#include "trace.h"
+
+/* Metadata is read and formatted in pieces of 1 MiB. */
+#define PIECE_PAGES 256
+
+struct sluice_store_io {
+	struct bio bio;
+	struct bio_vec vec;
+};
+
+struct round_wait {
+	struct completion done;
+	atomic_t pending;
+	blk_status_t status;
+};
+
+int sluice_store_init(struct sluice_store *store)
+{
+	u64 i;
+
+	store->sequence = kvmalloc_array(store->layout.map_pages, sizeof(u64), GFP_KERNEL);
+	/* The page behind the last is the round's copy of a page's words. */
+	store->buffer = vmalloc((SLUICE_ROUND_PAGES + 1) * SLUICE_MEDIA_BYTES);
+	store->ios = kvcalloc(SLUICE_ROUND_PAGES, sizeof(*store->ios), GFP_KERNEL);
+	if (!store->sequence || !store->buffer || !store->ios) {
+		sluice_store_exit(store);
+		return -ENOMEM;
+	}
+	for (i = 0; i < store->layout.map_pages; i++)
+		store->sequence[i] = SLUICE_FIRST_SEQUENCE;
+	return 0;
+}
+
+void sluice_store_exit(struct sluice_store *store)
+{
+	kvfree(store->sequence);
+	vfree(store->buffer);
+	kvfree(store->ios);
+	store->sequence = NULL;
+	store->buffer = NULL;
+	store->ios = NULL;
+}
+
+int sluice_store_write_super(struct sluice_device *dev)
+{
+	struct sluice_store *store = &dev->store;
+	void *buf = vmalloc(SLUICE_MEDIA_BYTES);
+	int copy, err = 0;
+
+	if (!buf)
+		return -ENOMEM;
+	store->super.sequence++;
+	/*
+	 * One copy after the other, each durable before the next is touched:
+	 * at any moment one of them is whole.
+	 */
+	for (copy = 0; copy < 2 && !err; copy++) {
+		sluice_super_encode(&store->super, buf);
+		err = sluice_local_rw(dev->local, REQ_OP_WRITE | REQ_SYNC | REQ_PREFLUSH | REQ_FUA,
+				      store->layout.super_offset[copy], buf, SLUICE_MEDIA_BYTES);
+	}
+	vfree(buf);
+	return err;
+}
+
+int sluice_store_format(struct sluice_device *dev)
+{
+	struct sluice_store *store = &dev->store;
+	u64 *words;
+	u64 page, n, i;
+	u8 *buf;
+	int err;
+
+	buf = vzalloc(PIECE_PAGES * SLUICE_MEDIA_BYTES);
+	words = kvcalloc(SLUICE_PAGE_WORDS, sizeof(u64), GFP_KERNEL);
+	err = -ENOMEM;
+	if (!buf || !words)
+		goto out_free;
+	/* An older deployment's superblocks go first, its map is void after. */
+	for (i = 0; i < 2; i++) {
+		err = sluice_local_rw(dev->local, REQ_OP_WRITE | REQ_SYNC | REQ_FUA,
+				      store->layout.super_offset[i], buf, SLUICE_MEDIA_BYTES);
+		if (err)
+			goto out_free;
+	}
+	/*
+	 * Slot 1 is left as it is: nothing there can carry the new uuid. Map
+	 * pages of the new uuid are durable before a superblock names it.
+	 */
+	for (page = 0; page < store->layout.map_pages; page += n) {
+		n = min_t(u64, PIECE_PAGES, store->layout.map_pages - page);
+		for (i = 0; i < n; i++)
+			sluice_page_encode(buf + i * SLUICE_MEDIA_BYTES, store->super.uuid,
+					   page + i, SLUICE_FIRST_SEQUENCE, words);
+		err = sluice_local_rw(dev->local, REQ_OP_WRITE | REQ_SYNC,
+				      store->layout.slot_offset[0] + page * SLUICE_MEDIA_BYTES,
+				      buf, n * SLUICE_MEDIA_BYTES);
+		if (err)
+			goto out_free;
+		cond_resched();
+	}
+	err = sluice_store_write_super(dev);
+out_free:
+	kvfree(words);
+	vfree(buf);
+	return err;
+}
+
+static int refuse(struct sluice_open *o, enum sluice_refusal why, int err)
+{
+	o->refusal = why;
+	return err;
+}
+
+/* Decodes both copies; the newer valid one counts. */
+static int read_super(struct sluice_device *dev, struct sluice_open *o)
+{
+	struct sluice_store *store = &dev->store;
+	struct sluice_super *copies;
+	bool damaged = false, newer = false;
+	int err, copy, best = -1, unreadable = 0;
+	void *buf;
+
+	buf = vmalloc(SLUICE_MEDIA_BYTES);
+	copies = kvcalloc(2, sizeof(*copies), GFP_KERNEL);
+	err = -ENOMEM;
+	if (!buf || !copies)
+		goto out_free;
+	for (copy = 0; copy < 2; copy++) {
+		err = sluice_local_rw(dev->local, REQ_OP_READ | REQ_SYNC,
+				      store->layout.super_offset[copy], buf, SLUICE_MEDIA_BYTES);
+		/* That is what the other copy is for. */
+		if (err) {
+			unreadable = err;
+			continue;
+		}
+		err = sluice_super_decode(&copies[copy], buf);
+		damaged |= err == -EUCLEAN;
+		newer |= err == -EPROTONOSUPPORT;
+		if (!err && (best < 0 || copies[copy].sequence > copies[best].sequence))
+			best = copy;
+	}
+	if (newer) {
+		/* Even beside a copy of ours: a newer Sluice was at work. */
+		err = refuse(o, SLUICE_REFUSED_VERSION, -EPROTONOSUPPORT);
+	} else if (best >= 0) {
+		store->super = copies[best];
+		err = 0;
+	} else if (unreadable) {
+		err = unreadable;
+	} else if (damaged) {
+		err = refuse(o, SLUICE_REFUSED_SUPERBLOCK, -EUCLEAN);
+	} else {
+		err = refuse(o, SLUICE_REFUSED_NO_SUPERBLOCK, -ENODATA);
+	}
+out_free:
+	kvfree(copies);
+	vfree(buf);
+	return err;
+}
+
+int sluice_store_find(struct sluice_device *dev, struct sluice_open *o)
+{
+	struct sluice_store *store = &dev->store;
+	struct sluice_super *sb = &store->super;
+	u64 disk_bytes = bdev_nr_bytes(dev->local);
+	int err;
+
+	/* Where the superblocks are depends on the disk's size only. */
+	err = sluice_layout_init(&store->layout, disk_bytes, 0);
+	if (err)
+		return refuse(o, SLUICE_REFUSED_TOO_SMALL, err);
+	err = read_super(dev, o);
+	if (err)
+		return err;
+	if (sb->disk_bytes != disk_bytes ||
+	    (sb->local_id[0] && o->local_id[0] &&
+	     strncmp(sb->local_id, o->local_id, sizeof(sb->local_id))))
+		return refuse(o, SLUICE_REFUSED_DISK, -ESTALE);
+	if ((o->flags & SLUICE_OPEN_UUID) && memcmp(sb->uuid, o->uuid, sizeof(sb->uuid)))
+		return refuse(o, SLUICE_REFUSED_UUID, -ESTALE);
+	if ((o->flags & SLUICE_OPEN_IDENTITY) && !sluice_identity_equal(&sb->identity, &o->identity))
+		return refuse(o, SLUICE_REFUSED_IMAGE, -ESTALE);
+	if (sluice_layout_init(&store->layout, disk_bytes, sb->namespace_bytes))
+		return refuse(o, SLUICE_REFUSED_SUPERBLOCK, -EUCLEAN);
+	return 0;
+}
+
+int sluice_store_load(struct sluice_device *dev, u64 *damaged)
+{
+	struct sluice_store *store = &dev->store;
+	const struct sluice_layout *layout = &store->layout;
+	u8 *buf[2];
+	u64 *words;
+	u64 page, n, i;
+	int err, slot;
+
+	buf[0] = vmalloc(PIECE_PAGES * SLUICE_MEDIA_BYTES);
+	buf[1] = vmalloc(PIECE_PAGES * SLUICE_MEDIA_BYTES);
+	words = kvcalloc(SLUICE_PAGE_WORDS, sizeof(u64), GFP_KERNEL);
+	err = -ENOMEM;
+	if (!buf[0] || !buf[1] || !words)
+		goto out_free;
+	for (page = 0; page < layout->map_pages; page += n) {
+		n = min_t(u64, PIECE_PAGES, layout->map_pages - page);
+		for (slot = 0; slot < 2; slot++) {
+			err = sluice_local_rw(dev->local, REQ_OP_READ,
+					      layout->slot_offset[slot] + page * SLUICE_MEDIA_BYTES,
+					      buf[slot], n * SLUICE_MEDIA_BYTES);
+			/* Unreadable is not torn: the other slot may be older. */
+			if (err)
+				goto out_free;
+		}
+		for (i = 0; i < n; i++) {
+			err = sluice_page_pick(buf[0] + i * SLUICE_MEDIA_BYTES,
+					       buf[1] + i * SLUICE_MEDIA_BYTES, store->super.uuid,
+					       page + i, &store->sequence[page + i], words);
+			if (err) {
+				*damaged = page + i;
+				goto out_free;
+			}
+			sluice_map_load_page(&dev->map, page + i, words);
+		}
+		cond_resched();
+	}
+	err = 0;
+out_free:
+	kvfree(words);
+	vfree(buf[0]);
+	vfree(buf[1]);
+	return err;
+}
+
+static void page_written(struct bio *bio)
+{
+	struct round_wait *wait = bio->bi_private;
+
+	if (bio->bi_status)
+		WRITE_ONCE(wait->status, bio->bi_status);
+	if (atomic_dec_and_test(&wait->pending))
+		complete(&wait->done);
+}
+
+static int write_pages(struct sluice_device *dev, const u64 *pages, unsigned int n, blk_opf_t opf)
+{
+	struct sluice_store *store = &dev->store;
+	struct round_wait wait = { .pending = ATOMIC_INIT(n) };
+	unsigned int i;
+
+	init_completion(&wait.done);
+	for (i = 0; i < n; i++) {
+		struct sluice_store_io *io = &store->ios[i];
+		void *buf = store->buffer + i * SLUICE_MEDIA_BYTES;
+		u64 seq = store->sequence[pages[i]] + 1;
+
+		bio_init(&io->bio, dev->local, &io->vec, 1, opf);
+		io->bio.bi_iter.bi_sector =
+			(store->layout.slot_offset[seq & 1] + pages[i] * SLUICE_MEDIA_BYTES) >>
+			SECTOR_SHIFT;
+		__bio_add_page(&io->bio, sluice_local_page(buf), SLUICE_MEDIA_BYTES,
+			       offset_in_page(buf));
+		io->bio.bi_end_io = page_written;
+		io->bio.bi_private = &wait;
+		submit_bio(&io->bio);
+	}
+	wait_for_completion_io(&wait.done);
+	for (i = 0; i < n; i++) {
+		bio_uninit(&store->ios[i].bio);
+		if (!wait.status)
+			store->sequence[pages[i]]++;
+	}
+	return blk_status_to_errno(wait.status);
+}
+
+int sluice_store_sync(struct sluice_device *dev)
+{
+	struct sluice_store *store = &dev->store;
+	/* One round at a time, on one worker: too large for its stack. */
+	u64 *words = store->buffer + SLUICE_ROUND_PAGES * SLUICE_MEDIA_BYTES;
+	u64 pages[SLUICE_ROUND_PAGES];
+	bool fua = bdev_fua(dev->local);
+	u64 from = 0;
+	unsigned int n, i, total = 0;
+	int err;
+
+	if (READ_ONCE(dev->failed))
+		return -EIO;
+	do {
+		n = sluice_map_take_dirty(&dev->map, &from, pages, SLUICE_ROUND_PAGES);
+		for (i = 0; i < n; i++) {
+			sluice_map_copy_page(&dev->map, pages[i], words);
+			sluice_page_encode(store->buffer + i * SLUICE_MEDIA_BYTES,
+					   store->super.uuid, pages[i],
+					   store->sequence[pages[i]] + 1, words);
+		}
+		err = blkdev_issue_flush(dev->local);
+		/*
+		 * A single page goes with FUA where the disk has it: a second
+		 * flush would also write what the host did not ask for.
+		 */
+		if (!err && n)
+			err = write_pages(dev, pages, n, REQ_OP_WRITE | REQ_SYNC | REQ_META |
+					  (n == 1 && fua ? REQ_FUA : 0));
+		if (!err && n && !(n == 1 && fua))
+			err = blkdev_issue_flush(dev->local);
+		trace_sluice_sync(dev->index, n, err);
+		if (err) {
+			sluice_device_fail(dev, "writing its residency map", err);
+			return err;
+		}
+		sluice_map_put_dirty(&dev->map, pages, n);
+		total += n;
+	} while (n == SLUICE_ROUND_PAGES);
+	if (total)
+		atomic64_inc(&dev->count.flush_rounds);
+	return 0;
+}
