@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The human door. Kbuild holds what the kernel's build needs; everything built
+# lands in build/.
+
+VERSION := 0.1.0
+B := build
+KERNEL ?= /lib/modules/$(shell uname -r)/build
+
+CC ?= gcc
+CFLAGS ?= -O2 -g
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
+CPPFLAGS += -D_GNU_SOURCE -DSLUICE_VERSION='"$(VERSION)"' -I. -Ilibcommon -Ikmod/uapi
+ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) $(CPPFLAGS)
+
+COMMON_SRC := $(wildcard libcommon/*.c)
+DAEMON_SRC := $(wildcard daemon/*.c)
+TOOLS_SRC := $(wildcard tools/*.c)
+COMMON_LIBS := -ljson-c -lcrypto
+DAEMON_LIBS := -luring -lnvme -lblkid -lsystemd -lpthread $(COMMON_LIBS)
+TOOLS_LIBS := -lsmartcols $(COMMON_LIBS)
+
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+
+.PHONY: all user module guest-tools deps check check-static check-unit check-guest demo demo-local style clean
+
+all: user module
+
+user: $(B)/sluiced $(B)/sluicectl
+
+$(B)/sluiced: $(call obj,$(DAEMON_SRC) $(COMMON_SRC))
+	@echo "  LINK    $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
+
+$(B)/sluicectl: $(call obj,$(TOOLS_SRC) $(COMMON_SRC))
+	@echo "  LINK    $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TOOLS_LIBS)
+
+$(B)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+
+# The module is built in a copy of its sources: kbuild writes beside them, and
+# build output belongs below build/.
+KMOD_DIR ?= $(B)/kmod
+KMOD_SRC := Kbuild $(wildcard kmod/*.[ch] kmod/compat/*.[ch] kmod/uapi/linux/*.h)
+
+# KERNEL=DIR builds against another kernel than the running one.
+module: $(KMOD_DIR)/sluice.ko
+
+$(KMOD_DIR)/sluice.ko: $(KMOD_SRC) Makefile
+	@mkdir -p $(KMOD_DIR)
+	@cp --parents -u $(KMOD_SRC) $(KMOD_DIR)
+	$(MAKE) -C $(KERNEL) M=$(abspath $(KMOD_DIR)) SLUICE_VERSION=$(VERSION) $(KBUILD_FLAGS) modules
+
+# What guests run besides Sluice itself.
+guest-tools: $(B)/tests/blockcmp $(B)/tests/oddread $(B)/tests/kmod-test
+
+$(B)/tests/blockcmp $(B)/tests/oddread: $(B)/tests/%: tests/guest/%.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(ALL_CFLAGS) -o $@ $<
+
+$(B)/tests/kmod-test: $(wildcard tests/guest/kmod-*.[ch] tests/guest/puppet.[ch])
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(ALL_CFLAGS) -o $@ $(filter %.c,$^) -luring -lpthread
+
+deps:
+	tests/vm/deps.sh
+
+check:
+	@tests/check.sh
+
+check-static: deps
+	tests/static.sh
+
+check-unit: deps user
+	tests/unit.sh
+
+# One guest test: make check-guest NAME=kmod
+check-guest: deps user
+	tests/guest.sh $(NAME)
+
+demo: demo-local
+
+demo-local:
+	@tests/demo/local.sh
+
+style:
+	clang-format -i $(shell git ls-files '*.c' '*.h')
+
+clean:
+	rm -rf $(B)
