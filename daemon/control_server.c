@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "control_server.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+
+#include "log.h"
+#include "message.h"
+#include "methods.h"
+
+#define RECEIVE_BYTES	8192
+
+/* Accepting failed for want of descriptors: others may end meanwhile. */
+#define ACCEPT_RETRY_MS	1000
+
+/* A connection; it is a call too, for it has one at a time. */
+struct sluiced_call {
+	struct sluiced_call *next, **prev;
+	int fd;
+	struct sluiced_op receive, send;
+	bool receiving, sending, calling, closing;
+	struct sluice_inbuf in;
+	char buf[RECEIVE_BYTES];
+	char *out;
+	size_t out_len, out_done;
+	struct sluiced_call_notes notes;
+};
+
+static struct {
+	struct sluiced_daemon *daemon;
+	struct sluiced_call *clients;
+	unsigned int count;
+	int fd;
+	struct sluiced_op accept;
+	struct sluiced_timer retry;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	bool stopped;
+} server = { .fd = -1 };
+
+static struct sluiced_loop *loop_of_server(void)
+{
+	return &server.daemon->loop;
+}
+
+static void free_client(struct sluiced_call *client)
+{
+	*client->prev = client->next;
+	if (client->next)
+		client->next->prev = client->prev;
+	server.count--;
+	close(client->fd);
+	sluice_inbuf_free(&client->in);
+	free(client->out);
+	free(client);
+}
+
+/* Ends the connection once nothing of it is under way. */
+static void end_client(struct sluiced_call *client)
+{
+	if (!client->closing)
+		shutdown(client->fd, SHUT_RDWR);
+	client->closing = true;
+	if (!client->receiving && !client->sending && !client->calling)
+		free_client(client);
+}
+
+static void start_receive(struct sluiced_call *client)
+{
+	client->receiving = true;
+	sluiced_loop_recv(loop_of_server(), &client->receive, client->fd, client->buf,
+			  sizeof(client->buf));
+}
+
+static void start_send(struct sluiced_call *client)
+{
+	client->sending = true;
+	sluiced_loop_send(loop_of_server(), &client->send, client->fd,
+			  client->out + client->out_done, client->out_len - client->out_done);
+}
+
+static void answer(struct sluiced_call *client, struct json_object *message)
+{
+	int err = -ENOMEM;
+
+	client->calling = false;
+	if (message)
+		err = sluice_message_frame(message, &client->out, &client->out_len);
+	json_object_put(message);
+	if (err || client->closing) {
+		/* The peer sees the end of the connection instead of an answer. */
+		if (err)
+			sluiced_log(LOG_ERR, "sluiced", "An answer cannot be sent: %s.",
+				    strerror(-err));
+		return end_client(client);
+	}
+	client->out_done = 0;
+	start_send(client);
+}
+
+void sluiced_call_reply(struct sluiced_call *call, struct json_object *parameters)
+{
+	struct json_object *message = json_object_new_object();
+
+	if (!parameters)
+		parameters = json_object_new_object();
+	json_object_object_add(message, "parameters", parameters);
+	answer(call, message);
+}
+
+void sluiced_call_fail(struct sluiced_call *call, const struct sluiced_fault *fault)
+{
+	struct json_object *message = json_object_new_object();
+	struct json_object *parameters = json_object_new_object();
+
+	json_object_object_add(parameters, "message", json_object_new_string(fault->text));
+	json_object_object_add(message, "error",
+			       json_object_new_string(sluiced_fault_name(fault->kind)));
+	json_object_object_add(message, "parameters", parameters);
+	answer(call, message);
+}
+
+struct sluiced_call_notes *sluiced_call_notes(struct sluiced_call *call)
+{
+	return &call->notes;
+}
+
+struct sluiced_daemon *sluiced_call_daemon(struct sluiced_call *call)
+{
+	(void)call;
+	return server.daemon;
+}
+
+static void refuse(struct sluiced_call *client, const char *why)
+{
+	struct sluiced_fault fault;
+
+	sluiced_fault(&fault, SLUICED_INVALID_PARAMETER, "%s", why);
+	sluiced_call_fail(client, &fault);
+}
+
+static void call_method(struct sluiced_call *client, const char *text, size_t len)
+{
+	struct json_object *message, *parameters = NULL;
+	const char *why = NULL, *method;
+
+	client->calling = true;
+	memset(&client->notes, 0, sizeof(client->notes));
+	message = sluice_message_parse(text, len, &why);
+	if (!message)
+		return refuse(client, why);
+	if (sluice_json_string(message, "method", &method)) {
+		refuse(client, "The message names no method.");
+	} else if (json_object_object_get_ex(message, "parameters", &parameters) &&
+		   parameters && !json_object_is_type(parameters, json_type_object)) {
+		refuse(client, "The parameters of the message are no object.");
+	} else {
+		sluiced_method_call(client, method, parameters);
+	}
+	json_object_put(message);
+}
+
+/* Calls, or receives until there is a call. One at a time, so in order. */
+static void go_on(struct sluiced_call *client)
+{
+	size_t len;
+	char *text;
+
+	if (client->calling || client->sending || client->receiving)
+		return;
+	if (client->closing || server.stopped)
+		return end_client(client);
+	text = sluice_inbuf_next(&client->in, &len);
+	if (!text)
+		return start_receive(client);
+	call_method(client, text, len);
+	free(text);
+}
+
+static void send_done(struct sluiced_op *op, int32_t res, uint32_t flags)
+{
+	struct sluiced_call *client = container_of(op, struct sluiced_call, send);
+
+	(void)flags;
+	client->sending = false;
+	if (res <= 0)
+		return end_client(client);
+	client->out_done += res;
+	if (client->out_done < client->out_len && !client->closing)
+		return start_send(client);
+	free(client->out);
+	client->out = NULL;
+	go_on(client);
+}
+
+static void receive_done(struct sluiced_op *op, int32_t res, uint32_t flags)
+{
+	struct sluiced_call *client = container_of(op, struct sluiced_call, receive);
+	int err;
+
+	(void)flags;
+	client->receiving = false;
+	if (res <= 0 || client->closing)
+		return end_client(client);
+	err = sluice_inbuf_add(&client->in, client->buf, res);
+	if (!err)
+		return go_on(client);
+	/* What follows cannot be told apart any more. */
+	sluice_inbuf_free(&client->in);
+	client->calling = true;
+	refuse(client, err == -EMSGSIZE ? "The message is longer than 1 MiB." :
+					  "There is no memory for the message.");
+	if (client->sending)
+		client->closing = true;
+}
+
+static bool is_root(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) && peer.uid == 0;
+}
+
+static void add_client(int fd)
+{
+	struct sluiced_call *client;
+
+	if (server.stopped || server.count >= SLUICED_MAX_CLIENTS || !is_root(fd)) {
+		close(fd);
+		return;
+	}
+	client = calloc(1, sizeof(*client));
+	if (!client) {
+		close(fd);
+		return;
+	}
+	client->fd = fd;
+	client->receive.done = receive_done;
+	client->send.done = send_done;
+	client->next = server.clients;
+	client->prev = &server.clients;
+	if (client->next)
+		client->next->prev = &client->next;
+	server.clients = client;
+	server.count++;
+	start_receive(client);
+}
+
+static void start_accept(struct sluiced_timer *timer)
+{
+	(void)timer;
+	sluiced_loop_accept(loop_of_server(), &server.accept, server.fd);
+}
+
+static void accept_done(struct sluiced_op *op, int32_t res, uint32_t flags)
+{
+	(void)op;
+	(void)flags;
+	if (res >= 0)
+		add_client(res);
+	if (server.stopped)
+		return;
+	if (res >= 0 || res == -EINTR || res == -ECONNABORTED)
+		return start_accept(NULL);
+	sluiced_log(LOG_ERR, "sluiced", "The control socket accepts nobody: %s.",
+		    strerror(-res));
+	sluiced_timer_start(loop_of_server(), &server.retry, ACCEPT_RETRY_MS);
+}
+
+/* A socket that a dead daemon left behind goes; anything else stays. */
+static int clear_path(const struct sockaddr_un *address)
+{
+	struct stat st;
+	int fd, answered;
+
+	if (lstat(address->sun_path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EADDRINUSE;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	answered = !connect(fd, (const struct sockaddr *)address, sizeof(*address));
+	close(fd);
+	if (answered)
+		return -EADDRINUSE;
+	return unlink(address->sun_path) < 0 ? -errno : 0;
+}
+
+static void make_directory(const char *path)
+{
+	char copy[PATH_MAX];
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	/* If it cannot be made, bind() says why. */
+	mkdir(dirname(copy), 0755);
+}
+
+int sluiced_server_start(struct sluiced_daemon *daemon, const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	mode_t mask;
+	int err;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	make_directory(path);
+	err = clear_path(&address);
+	if (err)
+		return err;
+	server.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (server.fd < 0)
+		return -errno;
+	/* By the mask: a chmod() afterwards would leave a moment. */
+	mask = umask(0177);
+	err = bind(server.fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+	umask(mask);
+	if (!err && listen(server.fd, SLUICED_MAX_CLIENTS) < 0)
+		err = -errno;
+	if (err) {
+		close(server.fd);
+		server.fd = -1;
+		return err;
+	}
+	memcpy(server.path, path, strlen(path) + 1);
+	server.daemon = daemon;
+	server.accept.done = accept_done;
+	server.retry.fire = start_accept;
+	start_accept(NULL);
+	return 0;
+}
+
+void sluiced_server_stop(void)
+{
+	struct sluiced_call *client, *next;
+
+	if (server.fd < 0)
+		return;
+	server.stopped = true;
+	unlink(server.path);
+	sluiced_timer_stop(&server.retry);
+	sluiced_loop_cancel(loop_of_server(), &server.accept);
+	for (client = server.clients; client; client = next) {
+		next = client->next;
+		if (!client->calling && !client->sending)
+			end_client(client);
+	}
+}
+
+void sluiced_server_exit(void)
+{
+	while (server.clients)
+		free_client(server.clients);
+	if (server.fd >= 0)
+		close(server.fd);
+	server.fd = -1;
+}

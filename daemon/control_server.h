@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The control socket: takes calls from root, one at a time of each connection,
+ * and sends answers (Documentation/control-protocol.rst). Of the loop's thread.
+ */
+#ifndef SLUICED_CONTROL_SERVER_H
+#define SLUICED_CONTROL_SERVER_H
+
+#include "daemon.h"
+#include "fault.h"
+
+struct json_object;
+struct sluiced_call;
+
+/* 64 is arbitrary: people, their scripts and a metrics reader are a handful. */
+#define SLUICED_MAX_CLIENTS	64
+
+/*
+ * Listens at @path, mode 0600, making its directory. -EADDRINUSE when the path is
+ * a socket that answers, or no socket.
+ */
+int sluiced_server_start(struct sluiced_daemon *daemon, const char *path);
+
+/* Takes no more connections or calls; pending answers are still sent. */
+void sluiced_server_stop(void);
+
+/* Frees everything; only when the loop has ended. */
+void sluiced_server_exit(void);
+
+/*
+ * Every call is answered exactly once, now or later, and is gone then; @parameters
+ * is taken over and may be NULL for {}.
+ */
+void sluiced_call_reply(struct sluiced_call *call, struct json_object *parameters);
+void sluiced_call_fail(struct sluiced_call *call, const struct sluiced_fault *fault);
+
+/* Room for what a method must remember until it answers. */
+struct sluiced_call_notes {
+	char name[64];
+	char kind[8];
+};
+struct sluiced_call_notes *sluiced_call_notes(struct sluiced_call *call);
+struct sluiced_daemon *sluiced_call_daemon(struct sluiced_call *call);
+
+#endif /* SLUICED_CONTROL_SERVER_H */

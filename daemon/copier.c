@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "copier.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A read of a target that is gone fails at once: trying costs nothing. */
+#define PROBE_MS	100
+#define PROBE_MAX_MS	1000
+
+/* Reads in a row that fail before the source and not a place on it is suspected. */
+#define DOWN_AFTER	3
+
+static void timer_fired(struct sluiced_timer *timer);
+
+int sluiced_copier_init(struct sluiced_copier *c, struct sluiced_loop *loop,
+			struct sluiced_device *dev, const struct sluice_module *module,
+			uint64_t min_rate, uint64_t max_rate,
+			const struct sluiced_copier_ops *ops, void *ctx)
+{
+	uint64_t image_bytes = dev->att.image.bytes;
+	uint32_t pool_blocks = dev->att.pool_bytes / SLUICE_BLOCK_SIZE;
+	struct sluiced_geometry geo = {
+		.image_blocks = image_bytes / SLUICE_BLOCK_SIZE +
+				!!(image_bytes % SLUICE_BLOCK_SIZE),
+		.total_blocks = dev->blocks,
+		.max_fetch_blocks = module->max_commit_blocks,
+		.max_zero_blocks = module->max_zero_blocks,
+	};
+	size_t i;
+	int err;
+
+	*c = (struct sluiced_copier){
+		.loop = loop, .dev = dev, .ops = ops, .ctx = ctx, .image_bytes = image_bytes,
+	};
+	/* A pool must hold several of the largest fetches, or demand would starve. */
+	if (geo.max_fetch_blocks > pool_blocks / 4)
+		geo.max_fetch_blocks = pool_blocks / 4;
+	err = sluiced_pool_init(&c->pool, pool_blocks);
+	if (err)
+		return err;
+	err = sluiced_scheduler_init(&c->scheduler, &geo, sluiced_device_missing, dev);
+	if (err)
+		goto err_pool_exit;
+	c->transfers = calloc(SLUICED_MAX_TRANSFERS, sizeof(*c->transfers));
+	if (!c->transfers) {
+		err = -ENOMEM;
+		goto err_scheduler_exit;
+	}
+	for (i = 0; i < SLUICED_MAX_TRANSFERS; i++) {
+		c->transfers[i].copier = c;
+		c->transfers[i].next = c->free;
+		c->free = &c->transfers[i];
+	}
+	sluiced_throttle_init(&c->throttle, min_rate, max_rate, sluiced_now_ms());
+	c->timer.fire = timer_fired;
+	return 0;
+
+err_scheduler_exit:
+	sluiced_scheduler_exit(&c->scheduler);
+err_pool_exit:
+	sluiced_pool_exit(&c->pool);
+	return err;
+}
+
+void sluiced_copier_exit(struct sluiced_copier *c)
+{
+	sluiced_timer_stop(&c->timer);
+	free(c->transfers);
+	sluiced_scheduler_exit(&c->scheduler);
+	sluiced_pool_exit(&c->pool);
+}
+
+static void source_ok(struct sluiced_copier *c)
+{
+	c->failures = 0;
+	if (!c->down)
+		return;
+	c->down = false;
+	c->down_tries = 0;
+	sluiced_scheduler_retry_now(&c->scheduler);
+	c->ops->source_works(c->ctx);
+}
+
+static void source_error(struct sluiced_copier *c, int err)
+{
+	uint64_t pause = c->down_tries < 6 ? PROBE_MS << c->down_tries : PROBE_MAX_MS;
+	uint64_t now = sluiced_now_ms();
+
+	c->failures++;
+	if (c->failures < DOWN_AFTER && !c->down &&
+	    sluiced_source_classify(err) == SLUICED_SOURCE_RETRY)
+		return;
+	/* Reads that were under way together fail together: that is one try. */
+	if (!c->down || now >= c->probe_at) {
+		c->down_tries++;
+		c->probe_at = now + (pause < PROBE_MAX_MS ? pause : PROBE_MAX_MS);
+	}
+	c->down = true;
+	c->ops->source_failed(c->ctx, err);
+}
+
+static void end_transfer(struct sluiced_transfer *t, bool failed)
+{
+	struct sluiced_copier *c = t->copier;
+
+	sluiced_scheduler_done(&c->scheduler, &t->fetch, failed, sluiced_now_ms());
+	if (!t->fetch.zero)
+		sluiced_pool_free(&c->pool, t->pool_block, t->fetch.blocks);
+	if (t->background && t->fetch.zero)
+		c->zeroes_in_flight--;
+	else if (t->background)
+		c->background_in_flight--;
+	t->next = c->free;
+	c->free = t;
+	c->in_flight--;
+}
+
+static void go_on(struct sluiced_copier *c)
+{
+	if (!c->stopped)
+		sluiced_copier_pump(c);
+	else if (!c->in_flight)
+		c->ops->idle(c->ctx);
+}
+
+static void commit_done(struct sluiced_commit *commit, int32_t res)
+{
+	struct sluiced_transfer *t = container_of(commit, struct sluiced_transfer, commit);
+	struct sluiced_copier *c = t->copier;
+
+	if (res > 0 && t->fetch.zero)
+		c->zero_bytes += (uint64_t)res * SLUICE_BLOCK_SIZE;
+	end_transfer(t, res < 0);
+	if (res < 0)
+		c->ops->commit_failed(c->ctx, res);
+	else if (c->local_failing)
+		c->ops->commit_works(c->ctx);
+	c->local_failing = res < 0;
+	go_on(c);
+}
+
+static void start_commit(struct sluiced_transfer *t)
+{
+	struct sluiced_copier *c = t->copier;
+
+	t->fetch.committing = true;
+	t->commit.done = commit_done;
+	sluiced_device_commit(c->dev, &t->commit, t->fetch.block, t->fetch.blocks,
+			      t->pool_block, t->fetch.zero);
+}
+
+static void read_done(struct sluiced_read *read, int err)
+{
+	struct sluiced_transfer *t = container_of(read, struct sluiced_transfer, read);
+	struct sluiced_copier *c = t->copier;
+	uint8_t *buf = sluiced_device_buffer(c->dev, t->pool_block);
+
+	/* A source that was replaced says nothing about the one there is now. */
+	bool current = read->source == c->source;
+
+	if (err || c->poisoned) {
+		end_transfer(t, true);
+		if (err && current && !c->poisoned)
+			source_error(c, err);
+		return go_on(c);
+	}
+	c->fetched_bytes += t->bytes;
+	if (t->fetch.kind == SLUICED_DEMAND)
+		c->demand_bytes += t->bytes;
+	memset(buf + t->bytes, 0, (size_t)t->fetch.blocks * SLUICE_BLOCK_SIZE - t->bytes);
+	start_commit(t);
+	if (current)
+		source_ok(c);
+}
+
+static void start_read(struct sluiced_transfer *t)
+{
+	struct sluiced_copier *c = t->copier;
+	uint64_t offset = t->fetch.block * SLUICE_BLOCK_SIZE;
+	uint64_t left = c->image_bytes - offset;
+
+	t->bytes = (uint64_t)t->fetch.blocks * SLUICE_BLOCK_SIZE < left ?
+			   t->fetch.blocks * SLUICE_BLOCK_SIZE : left;
+	if (t->background)
+		sluiced_throttle_spend(&c->throttle, t->bytes);
+	sluiced_source_read(c->source, c->loop, &t->read,
+			    sluiced_device_buffer(c->dev, t->pool_block), t->bytes, offset,
+			    read_done);
+}
+
+/* False when the pool has no room; nothing has changed then. */
+static bool start(struct sluiced_copier *c, struct sluiced_transfer *t)
+{
+	int64_t block;
+
+	t->background = t->fetch.kind == SLUICED_BACKGROUND;
+	t->pool_block = 0;
+	if (!t->fetch.zero) {
+		block = sluiced_pool_alloc(&c->pool, t->fetch.blocks, !t->background);
+		if (block < 0)
+			return false;
+		t->pool_block = block;
+	}
+	c->free = t->next;
+	c->in_flight++;
+	if (t->background && t->fetch.zero)
+		c->zeroes_in_flight++;
+	else if (t->background)
+		c->background_in_flight++;
+	if (t->fetch.zero)
+		start_commit(t);
+	else
+		start_read(t);
+	return true;
+}
+
+static bool may_copy(struct sluiced_copier *c, uint64_t now)
+{
+	if (c->paused)
+		return false;
+	if (c->down)
+		return !c->background_in_flight && now >= c->probe_at;
+	return c->background_in_flight < sluiced_throttle_depth(&c->throttle, now) &&
+	       sluiced_throttle_ready(&c->throttle, now);
+}
+
+static void arm_timer(struct sluiced_copier *c, uint64_t now)
+{
+	uint64_t at = sluiced_scheduler_wake_at(&c->scheduler, now);
+	uint64_t other = c->down ? c->probe_at : sluiced_throttle_wake_at(&c->throttle, now);
+
+	if (!c->paused && other < at)
+		at = other;
+	if (at == UINT64_MAX)
+		sluiced_timer_stop(&c->timer);
+	else
+		sluiced_timer_start(c->loop, &c->timer, at > now ? at - now : 1);
+}
+
+void sluiced_copier_pump(struct sluiced_copier *c)
+{
+	struct sluiced_allowance allow;
+	struct sluiced_transfer *t;
+	uint64_t now = sluiced_now_ms();
+
+	if (c->stopped || c->pumping)
+		return;
+	c->pumping = true;
+	while ((t = c->free)) {
+		allow.source = c->source;
+		allow.background = may_copy(c, now);
+		allow.zero = !c->paused &&
+			     c->zeroes_in_flight < sluiced_throttle_zero_depth(&c->throttle, now);
+		allow.chunk_blocks = sluiced_throttle_chunk_blocks(&c->throttle, now);
+		if (!sluiced_scheduler_next(&c->scheduler, now, &allow, &t->fetch))
+			break;
+		if (!start(c, t)) {
+			/* Nothing else either: it would take what this one waits for. */
+			sluiced_scheduler_put_back(&c->scheduler, &t->fetch);
+			break;
+		}
+	}
+	c->pumping = false;
+	arm_timer(c, now);
+	if (sluiced_scheduler_lost_demand(&c->scheduler))
+		sluiced_device_offer(c->dev);
+	if (!c->in_flight && sluiced_scheduler_finished(&c->scheduler))
+		c->ops->finished(c->ctx);
+}
+
+static void timer_fired(struct sluiced_timer *timer)
+{
+	sluiced_copier_pump(container_of(timer, struct sluiced_copier, timer));
+}
+
+void sluiced_copier_set_source(struct sluiced_copier *c, struct sluiced_source *source)
+{
+	c->source = source;
+	if (!source)
+		return;
+	c->down = false;
+	c->down_tries = 0;
+	c->failures = 0;
+	sluiced_scheduler_retry_now(&c->scheduler);
+	sluiced_copier_pump(c);
+}
+
+void sluiced_copier_pause(struct sluiced_copier *c, bool paused)
+{
+	c->paused = paused;
+	sluiced_copier_pump(c);
+}
+
+void sluiced_copier_demand(struct sluiced_copier *c, const struct sluice_wanted *wanted)
+{
+	if (c->stopped)
+		return;
+	sluiced_throttle_miss(&c->throttle, sluiced_now_ms());
+	sluiced_scheduler_demand(&c->scheduler, wanted->block, wanted->blocks, wanted->write);
+}
+
+void sluiced_copier_stop(struct sluiced_copier *c, bool poison)
+{
+	c->poisoned |= poison;
+	c->stopped = true;
+	sluiced_timer_stop(&c->timer);
+}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "export.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <json-c/json.h>
+#include <systemd/sd-id128.h>
+
+#include "message.h"
+#include "nvmet.h"
+
+#define NQN_PREFIX	"nqn.2026-01.org.sluice:"
+
+static const struct sluiced_export_kind *const kinds[] = {
+	&sluiced_export_tcp,
+	&sluiced_export_loop,
+	&sluiced_export_pci,
+};
+
+/* Jobs of several deployments: looking for a port and making it must be one. */
+static pthread_mutex_t configfs_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static const struct sluiced_export_kind *kind_of(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strcmp(kinds[i]->name, name))
+			return kinds[i];
+	return NULL;
+}
+
+static bool valid_nqn(const char *nqn)
+{
+	const char *c;
+
+	if (strncmp(nqn, "nqn.", 4) || strlen(nqn) >= SLUICED_NQN_LEN)
+		return false;
+	/* It becomes the name of a directory. */
+	for (c = nqn; *c; c++)
+		if (*c <= ' ' || *c > '~' || *c == '/')
+			return false;
+	return true;
+}
+
+static bool parse_allow(struct sluiced_export *export, struct json_object *list,
+			struct sluiced_fault *fault)
+{
+	size_t n, i;
+
+	if (!json_object_is_type(list, json_type_array))
+		return sluiced_fault(fault, SLUICED_INVALID_PARAMETER,
+				     "The export option allow is no array of host NQNs.");
+	n = json_object_array_length(list);
+	if (n > SLUICED_MAX_ALLOW)
+		return sluiced_fault(fault, SLUICED_INVALID_PARAMETER,
+				     "The export option allow names more than %d hosts.",
+				     SLUICED_MAX_ALLOW);
+	for (i = 0; i < n; i++) {
+		struct json_object *item = json_object_array_get_idx(list, i);
+		const char *nqn = json_object_is_type(item, json_type_string) ?
+					  json_object_get_string(item) : "";
+		size_t j;
+
+		if (!valid_nqn(nqn))
+			return sluiced_fault(fault, SLUICED_INVALID_PARAMETER,
+					     "The allowed host \"%.230s\" is no NQN: one begins with \"nqn.\".",
+					     nqn);
+		for (j = 0; j < export->allow_count && strcmp(export->allow[j], nqn); j++)
+			;
+		if (j == export->allow_count)
+			snprintf(export->allow[export->allow_count++], SLUICED_NQN_LEN, "%s",
+				 nqn);
+	}
+	return true;
+}
+
+bool sluiced_export_parse(struct sluiced_export *export, const char *kind,
+			  struct json_object *options, struct sluiced_fault *fault)
+{
+	const struct sluiced_export_kind *k = kind_of(kind);
+	struct json_object *allow = NULL;
+	const char *address = "";
+	bool any = false;
+	int err_address, err_any;
+
+	memset(export, 0, sizeof(*export));
+	if (!k)
+		return sluiced_fault(fault, SLUICED_INVALID_PARAMETER,
+				     "There is no export of kind %.32s: use tcp, loop or pci.",
+				     kind);
+	if (options && !json_object_is_type(options, json_type_object))
+		return sluiced_fault(fault, SLUICED_INVALID_PARAMETER,
+				     "The options of the export are no object.");
+	snprintf(export->kind, sizeof(export->kind), "%s", kind);
+	err_address = sluice_json_string(options, "address", &address);
+	err_any = sluice_json_bool(options, "allow_any", &any);
+	if (err_address == -EINVAL || err_any == -EINVAL)
+		return sluiced_fault(fault, SLUICED_INVALID_PARAMETER,
+				     "The export option %s is malformed.",
+				     err_any == -EINVAL ? "allow_any" : "address");
+	if (strlen(address) >= sizeof(export->address))
+		return sluiced_fault(fault, SLUICED_INVALID_PARAMETER,
+				     "The export address is too long.");
+	snprintf(export->address, sizeof(export->address), "%s", address);
+	if (options && json_object_object_get_ex(options, "allow", &allow) && allow &&
+	    !parse_allow(export, allow, fault))
+		return false;
+	if (any && export->allow_count)
+		return sluiced_fault(fault, SLUICED_INVALID_PARAMETER,
+				     "The export names allowed hosts and allows any: choose one.");
+	export->policy_given = !err_any || allow;
+	export->allow_any = any || (!export->policy_given && k->any_by_default);
+	return k->parse(export, fault);
+}
+
+static bool same_policy(const struct sluiced_export *a, const struct sluiced_export *b)
+{
+	size_t i, j;
+
+	if (a->allow_any != b->allow_any || a->allow_count != b->allow_count)
+		return false;
+	for (i = 0; i < a->allow_count; i++) {
+		for (j = 0; j < b->allow_count && strcmp(a->allow[i], b->allow[j]); j++)
+			;
+		if (j == b->allow_count)
+			return false;
+	}
+	return true;
+}
+
+bool sluiced_export_agree(struct sluiced_export *export, const struct sluiced_export *other,
+			  struct sluiced_fault *fault)
+{
+	/* Opening up what was restricted, or the reverse, is never a side effect. */
+	if (!export->policy_given && !other->allow_any) {
+		export->allow_any = false;
+		export->allow_count = other->allow_count;
+		memcpy(export->allow, other->allow, sizeof(export->allow));
+	}
+	if (same_policy(export, other))
+		return true;
+	return sluiced_fault(fault, SLUICED_EXPORT_FAILED,
+			     "The deployment is exported over %s to %s, and one deployment has one list of hosts: unexport that first, or allow the same here.",
+			     other->kind, other->allow_any ? "any host" : "other hosts");
+}
+
+bool sluiced_export_require(const struct sluiced_export *export, struct sluiced_fault *fault)
+{
+	const struct sluiced_export_kind *kind = kind_of(export->kind);
+
+	return kind->require(fault) && sluiced_nvmet_require(fault);
+}
+
+void sluiced_export_nqn(const uint8_t *uuid, char *nqn, size_t len)
+{
+	sd_id128_t id;
+
+	memcpy(id.bytes, uuid, sizeof(id.bytes));
+	snprintf(nqn, len, NQN_PREFIX SD_ID128_UUID_FORMAT_STR, SD_ID128_FORMAT_VAL(id));
+}
+
+static bool ensure_subsystem(const struct sluiced_export *export,
+			     const struct sluiced_exported *of, const char *nqn, bool *made,
+			     struct sluiced_fault *fault)
+{
+	const char *allow[SLUICED_MAX_ALLOW];
+	char device[32], serial[SD_ID128_STRING_MAX];
+	struct sluiced_subsystem subsystem = {
+		.nqn = nqn,
+		.uuid = nqn + strlen(NQN_PREFIX),
+		.serial = serial,
+		.device = device,
+		.allow_any = export->allow_any,
+		.allow = allow,
+		.allow_count = export->allow_count,
+	};
+	sd_id128_t id;
+	size_t i;
+
+	snprintf(device, sizeof(device), "/dev/sluice%u", of->index);
+	*made = of->first || !sluiced_nvmet_has_subsystem(nqn, device);
+	if (!*made)
+		return true;
+	/* Half of one, or one with other hosts, if there is any. */
+	if (!sluiced_nvmet_remove_subsystem(nqn, fault))
+		return false;
+	memcpy(id.bytes, of->uuid, sizeof(id.bytes));
+	sd_id128_to_string(id, serial);
+	/* NVMe has room for 20 characters; half of them would be unique enough. */
+	serial[20] = '\0';
+	for (i = 0; i < export->allow_count; i++)
+		allow[i] = export->allow[i];
+	return sluiced_nvmet_add_subsystem(&subsystem, fault);
+}
+
+static bool owned(const struct sluiced_exported *of, uint16_t id)
+{
+	size_t i;
+
+	for (i = 0; i < of->own_port_count; i++)
+		if (of->own_ports[i] == id)
+			return true;
+	return false;
+}
+
+static bool bring_up(struct sluiced_export *export, const struct sluiced_exported *of,
+		     struct sluiced_fault *fault)
+{
+	struct sluiced_port_address address = { 0 };
+	struct sluiced_port port = {
+		.trtype = address.trtype,
+		.traddr = address.traddr,
+		.trsvcid = address.trsvcid,
+		.adrfam = address.adrfam,
+	};
+	struct sluiced_fault ignored;
+	char nqn[SLUICED_NQN_LEN];
+	bool made_subsystem, made_port;
+
+	sluiced_export_nqn(of->uuid, nqn, sizeof(nqn));
+	if (!ensure_subsystem(export, of, nqn, &made_subsystem, fault))
+		return false;
+	if (!made_subsystem && export->port_id && sluiced_nvmet_linked(export->port_id, nqn))
+		return true;
+	kind_of(export->kind)->address(export, &address);
+	if (!sluiced_nvmet_link(&port, nqn, &export->port_id, &made_port, fault)) {
+		if (made_subsystem)
+			sluiced_nvmet_remove_subsystem(nqn, &ignored);
+		return false;
+	}
+	export->own_port = made_port || owned(of, export->port_id);
+	return true;
+}
+
+bool sluiced_export_up(struct sluiced_export *export, const struct sluiced_exported *of,
+		       struct sluiced_fault *fault)
+{
+	bool up;
+
+	if (!sluiced_export_require(export, fault))
+		return false;
+	pthread_mutex_lock(&configfs_lock);
+	up = bring_up(export, of, fault);
+	pthread_mutex_unlock(&configfs_lock);
+	return up;
+}
+
+bool sluiced_export_is_up(const struct sluiced_export *export,
+			  const struct sluiced_exported *of)
+{
+	char nqn[SLUICED_NQN_LEN], device[32];
+	bool up;
+
+	/* A job that has it may be waiting for a module. */
+	if (!export->port_id || pthread_mutex_trylock(&configfs_lock))
+		return false;
+	sluiced_export_nqn(of->uuid, nqn, sizeof(nqn));
+	snprintf(device, sizeof(device), "/dev/sluice%u", of->index);
+	up = sluiced_nvmet_linked(export->port_id, nqn) &&
+	     sluiced_nvmet_has_subsystem(nqn, device);
+	pthread_mutex_unlock(&configfs_lock);
+	return up;
+}
+
+bool sluiced_export_down(const struct sluiced_export *export,
+			 const struct sluiced_exported *of, bool last,
+			 struct sluiced_fault *fault)
+{
+	char nqn[SLUICED_NQN_LEN];
+	bool down = true;
+
+	sluiced_export_nqn(of->uuid, nqn, sizeof(nqn));
+	pthread_mutex_lock(&configfs_lock);
+	if (export->port_id)
+		down = sluiced_nvmet_unlink(export->port_id, nqn, export->own_port, fault);
+	if (down && last)
+		down = sluiced_nvmet_remove_subsystem(nqn, fault);
+	pthread_mutex_unlock(&configfs_lock);
+	return down;
+}
+
+struct json_object *sluiced_export_describe(const struct sluiced_export *export,
+					    const uint8_t *uuid)
+{
+	struct json_object *o = json_object_new_object();
+	char nqn[SLUICED_NQN_LEN];
+
+	if (!o)
+		return NULL;
+	sluiced_export_nqn(uuid, nqn, sizeof(nqn));
+	json_object_object_add(o, "kind", json_object_new_string(export->kind));
+	json_object_object_add(o, "nqn", json_object_new_string(nqn));
+	json_object_object_add(o, "address", json_object_new_string(export->address));
+	json_object_object_add(o, "port_id", json_object_new_int(export->port_id));
+	return o;
+}

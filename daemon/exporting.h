@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The exports of one deployment: requested, restored, taken down. */
+#ifndef SLUICED_EXPORTING_H
+#define SLUICED_EXPORTING_H
+
+#include "deployment.h"
+
+/*
+ * Brings up what the record lists and is not there, then calls @then if it is not
+ * NULL, also when that failed: it is then said and tried again by and by. The
+ * deployment must not be busy.
+ */
+void sluiced_exporting_restore(struct sluiced_deployment *d,
+			       void (*then)(struct sluiced_deployment *d));
+
+/* One more export. The deployment must not be busy. */
+void sluiced_exporting_add(struct sluiced_deployment *d, const struct sluiced_export *export,
+			   sluiced_answer_t answer, void *ctx);
+
+/* Takes down the exports of @kind, or all for NULL. Must not be busy. */
+void sluiced_exporting_remove(struct sluiced_deployment *d, const char *kind,
+			      sluiced_answer_t answer, void *ctx);
+
+const struct sluiced_export *sluiced_exporting_find(const struct sluiced_deployment *d,
+						    const char *kind);
+
+#endif /* SLUICED_EXPORTING_H */

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "report.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <json-c/json.h>
+#include <systemd/sd-id128.h>
+
+const char *sluiced_report_state(const struct sluiced_deployment *d)
+{
+	if (d->stage == SLUICED_STAGE_FAILED)
+		return "failed";
+	if (d->stage == SLUICED_COMPLETE)
+		return "complete";
+	if (d->stalled)
+		return "stalled";
+	if (d->stage == SLUICED_COMPLETING)
+		return "completing";
+	if (d->record.paused && d->stage == SLUICED_RUNNING)
+		return "paused";
+	return d->stage == SLUICED_RUNNING && d->had_source ? "copying" : "starting";
+}
+
+static void add_text(struct json_object *o, const char *key, const char *text)
+{
+	json_object_object_add(o, key, json_object_new_string(text));
+}
+
+static void add_number(struct json_object *o, const char *key, uint64_t number)
+{
+	json_object_object_add(o, key, json_object_new_uint64(number));
+}
+
+static void add_names(struct json_object *o, const struct sluiced_deployment *d)
+{
+	const struct sluiced_record *r = &d->record;
+	char uuid[SD_ID128_UUID_STRING_MAX], device[32];
+	sd_id128_t id;
+
+	memcpy(id.bytes, r->uuid, sizeof(id.bytes));
+	add_text(o, "name", r->name);
+	add_text(o, "uuid", sd_id128_to_uuid_string(id, uuid));
+	add_text(o, "state", sluiced_report_state(d));
+	json_object_object_add(o, "error",
+			       d->error[0] ? json_object_new_string(d->error) : NULL);
+	snprintf(device, sizeof(device), "/dev/sluice%u", d->index);
+	json_object_object_add(o, "device", d->known ? json_object_new_string(device) : NULL);
+	json_object_object_add(o, "index", d->known ? json_object_new_int64(d->index) : NULL);
+	add_text(o, "source", r->source);
+	add_text(o, "local", r->local);
+	add_text(o, "image_name", r->image.name);
+	add_text(o, "image_id", r->image.id);
+	add_number(o, "image_bytes", r->image.bytes);
+	add_number(o, "namespace_bytes", r->namespace_bytes);
+}
+
+static void add_progress(struct json_object *o, const struct sluiced_deployment *d,
+			 const struct sluice_counters *now)
+{
+	const struct sluiced_record *r = &d->record;
+	uint64_t local = now->resident_blocks * SLUICE_BLOCK_SIZE;
+	uint64_t missing = now->total_blocks - now->resident_blocks;
+	struct json_object *percent, *eta = NULL;
+	char text[16];
+	unsigned int basis_points = 0;
+
+	/* Rounded down: only what is all there is 100. */
+	if (now->total_blocks)
+		basis_points = (double)now->resident_blocks / now->total_blocks * 10000;
+	if (missing && basis_points > 9999)
+		basis_points = 9999;
+	snprintf(text, sizeof(text), "%u.%02u", basis_points / 100, basis_points % 100);
+	percent = json_object_new_double_s(basis_points / 100.0, text);
+	if (d->stage == SLUICED_RUNNING && !d->stalled && !r->paused && d->rate >= 1)
+		eta = json_object_new_uint64(missing * SLUICE_BLOCK_SIZE / d->rate);
+	add_number(o, "local_bytes", local < r->namespace_bytes ? local : r->namespace_bytes);
+	json_object_object_add(o, "percent", percent);
+	add_number(o, "fetched_bytes", d->copier.fetched_bytes);
+	add_number(o, "demand_bytes", d->copier.demand_bytes);
+	add_number(o, "zero_bytes", d->copier.zero_bytes);
+	add_number(o, "waiting", now->parked);
+	add_number(o, "expired", now->expired);
+	add_number(o, "rate", d->stage == SLUICED_RUNNING ? d->rate : 0);
+	json_object_object_add(o, "eta_s", eta);
+	add_number(o, "min_rate", r->min_rate);
+	add_number(o, "max_rate", r->max_rate);
+	add_number(o, "generation", d->generation);
+	add_number(o, "deadline_ms", now->deadline_ms ? now->deadline_ms : r->deadline_ms);
+}
+
+struct json_object *sluiced_report(const struct sluiced_deployment *d)
+{
+	struct json_object *o = json_object_new_object();
+	struct json_object *exports = json_object_new_array();
+	struct sluice_counters now = { 0 };
+	size_t i;
+
+	if (!o || !exports) {
+		json_object_put(o);
+		json_object_put(exports);
+		return NULL;
+	}
+	/* Without a device there is nothing to count. */
+	if (sluiced_deployment_stat(d, &now))
+		memset(&now, 0, sizeof(now));
+	add_names(o, d);
+	add_progress(o, d, &now);
+	for (i = 0; i < d->record.export_count; i++)
+		json_object_array_add(exports, sluiced_export_describe(&d->record.exports[i],
+								       d->record.uuid));
+	json_object_object_add(o, "exports", exports);
+	return o;
+}

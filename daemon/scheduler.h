@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What to fetch next. Pure logic: no I/O, no clock, no memory but its own. All
+ * extents are in blocks of the namespace, all times in milliseconds of one clock.
+ *
+ * Order: what the host waits for, oldest first; read-ahead of it; missing blocks
+ * of the image in order; zeroes behind the image's end. Demand never waits for
+ * background: a block that is already on its way in a background chunk is asked
+ * for again, by itself and at once. Background never fetches a block twice at
+ * the same time.
+ *
+ * The map is the truth and its bits only ever get set. What a commit skipped or
+ * failed is simply found missing again by a later pass.
+ */
+#ifndef SLUICED_SCHEDULER_H
+#define SLUICED_SCHEDULER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum sluiced_fetch_kind {
+	SLUICED_DEMAND,
+	SLUICED_READAHEAD,
+	SLUICED_BACKGROUND,
+};
+
+/* One extent on its way. Embedded in its caller's object from next() to done(). */
+struct sluiced_fetch {
+	uint64_t block;
+	uint32_t blocks;
+	enum sluiced_fetch_kind kind;	/* may become SLUICED_DEMAND on the way */
+	bool zero;			/* behind the image: needs no source */
+	bool committing;		/* set by the caller once the data is there */
+	unsigned int attempts;		/* that failed before */
+	struct sluiced_fetch *next, **prev;
+};
+
+/*
+ * The first run of missing blocks in [from, end): its length, at most @max, and
+ * its first block in *start; 0 when nothing is missing there.
+ */
+typedef uint32_t (*sluiced_missing_t)(void *ctx, uint64_t from, uint64_t end, uint32_t max,
+				      uint64_t *start);
+
+struct sluiced_geometry {
+	uint64_t image_blocks;		/* with data behind them; the last may be partial */
+	uint64_t total_blocks;		/* of the namespace, not fewer */
+	uint32_t max_fetch_blocks;	/* of one fetch with data */
+	uint32_t max_zero_blocks;	/* of one fetch of zeroes */
+};
+
+/* Extents waiting; what the host can make us remember is bounded. */
+#define SLUICED_MAX_WANTED	2048
+#define SLUICED_MAX_FAILED	64
+#define SLUICED_MAX_READAHEAD	8
+#define SLUICED_STREAMS		8
+
+struct sluiced_wanted {
+	uint64_t block;
+	uint32_t blocks;
+	unsigned int attempts;
+	uint64_t not_before;
+	struct sluiced_wanted *next;
+};
+
+struct sluiced_failed {
+	uint64_t block;
+	uint32_t blocks;
+	unsigned int attempts;
+	uint64_t not_before;
+};
+
+struct sluiced_stream {
+	uint64_t next;			/* where the host stopped reading */
+	uint64_t limit;			/* up to where it was read ahead */
+	uint32_t window;		/* blocks */
+	uint64_t used;
+};
+
+struct sluiced_scheduler {
+	struct sluiced_geometry geo;
+	sluiced_missing_t missing;
+	void *ctx;
+
+	struct sluiced_wanted *slab, *free, *wanted, **wanted_tail;
+	unsigned int wanted_count;
+	bool lost;
+
+	struct {
+		uint64_t block;
+		uint32_t blocks;
+	} readahead[SLUICED_MAX_READAHEAD];
+	unsigned int readahead_count;
+	struct sluiced_stream streams[SLUICED_STREAMS];
+	uint64_t stream_clock;
+
+	struct sluiced_failed failed[SLUICED_MAX_FAILED];
+	unsigned int failed_count;
+	uint64_t background_not_before;
+
+	uint64_t floor;			/* nothing is missing below */
+	uint64_t image_cursor;
+	uint64_t zero_cursor;
+
+	struct sluiced_fetch *in_flight;
+	unsigned int in_flight_count;
+	unsigned int demand_in_flight;
+};
+
+/* -ENOMEM, or -EINVAL for a geometry that makes no sense. */
+int sluiced_scheduler_init(struct sluiced_scheduler *s, const struct sluiced_geometry *geo,
+			   sluiced_missing_t missing, void *ctx);
+void sluiced_scheduler_exit(struct sluiced_scheduler *s);
+
+/*
+ * The host waits for the extent, which the caller has checked to lie within the
+ * namespace. @write: for an edge of a write, which says nothing about streams.
+ */
+void sluiced_scheduler_demand(struct sluiced_scheduler *s, uint64_t block, uint32_t blocks,
+			      bool write);
+
+/* What next() may choose from; demand for zeroes is always served. */
+struct sluiced_allowance {
+	bool source;			/* reads of the image are possible */
+	bool background;		/* so is one more chunk of the copy */
+	bool zero;			/* so is one more background extent of zeroes */
+	uint32_t chunk_blocks;		/* largest chunk of the copy; a power of two */
+};
+
+/* Fills and tracks @fetch; false when there is nothing to do now. */
+bool sluiced_scheduler_next(struct sluiced_scheduler *s, uint64_t now,
+			    const struct sluiced_allowance *allow, struct sluiced_fetch *fetch);
+
+/* @fetch could not be started: it will be next again. */
+void sluiced_scheduler_put_back(struct sluiced_scheduler *s, struct sluiced_fetch *fetch);
+
+/* @fetch is over. A failed one is tried again after 100 ms, 200 ms ... 5 s. */
+void sluiced_scheduler_done(struct sluiced_scheduler *s, struct sluiced_fetch *fetch,
+			    bool failed, uint64_t now);
+
+/* The source is well again: nothing that failed waits any longer. */
+void sluiced_scheduler_retry_now(struct sluiced_scheduler *s);
+
+/* The host waits for nothing: forgets what is queued for it. */
+void sluiced_scheduler_forget_demand(struct sluiced_scheduler *s);
+
+/* Whether demand is queued or on its way. */
+bool sluiced_scheduler_has_demand(const struct sluiced_scheduler *s);
+
+/* Whether demand was dropped for want of room; once. Ask the kernel again then. */
+bool sluiced_scheduler_lost_demand(struct sluiced_scheduler *s);
+
+/* When something that failed may be tried again; UINT64_MAX: nothing waits. */
+uint64_t sluiced_scheduler_wake_at(const struct sluiced_scheduler *s, uint64_t now);
+
+/* Whether every block of the namespace is resident and nothing is on its way. */
+bool sluiced_scheduler_finished(struct sluiced_scheduler *s);
+
+#endif /* SLUICED_SCHEDULER_H */

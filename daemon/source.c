@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "source.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct sluiced_source_ops *const kinds[] = {
+	&sluiced_source_nvme_ops,
+	&sluiced_source_file_ops,
+};
+
+enum sluiced_source_error sluiced_source_classify(int err)
+{
+	switch (err) {
+	case -ESTALE:
+		return SLUICED_SOURCE_CHANGED;
+	case -EINVAL:
+	case -EISDIR:
+	case -EACCES:
+	case -EPERM:
+	case -EPROTONOSUPPORT:
+		return SLUICED_SOURCE_FATAL;
+	default:
+		return SLUICED_SOURCE_RETRY;
+	}
+}
+
+static const struct sluiced_source_ops *kind_of(const struct sluice_uri *uri)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (kinds[i]->kind == uri->kind)
+			return kinds[i];
+	return NULL;
+}
+
+int sluiced_source_open(struct sluiced_source **out, const char *uri, const char *hint,
+			const struct sluiced_source_options *options, char *why,
+			size_t why_len)
+{
+	const struct sluiced_source_ops *kind;
+	struct sluice_uri where;
+	int err;
+
+	err = sluice_uri_parse(uri, &where, why, why_len);
+	if (err)
+		return err;
+	kind = kind_of(&where);
+	if (kind)
+		return kind->open(out, &where, hint, options, why, why_len);
+	snprintf(why, why_len, "The source %s is of a kind that this daemon has no code for.",
+		 uri);
+	return -EPROTONOSUPPORT;
+}
+
+void sluiced_source_forget(const char *uri, const struct sluiced_source_options *options)
+{
+	const struct sluiced_source_ops *kind;
+	char why[SLUICE_URI_WHY_LEN];
+	struct sluice_uri where;
+
+	if (sluice_uri_parse(uri, &where, why, sizeof(why)))
+		return;
+	kind = kind_of(&where);
+	if (kind && kind->forget)
+		kind->forget(&where, options);
+}
+
+static const char *difference(const struct sluice_image *was, const struct sluice_image *is)
+{
+	if (was->bytes != is->bytes)
+		return "its size";
+	if (was->logical_block != is->logical_block)
+		return "its logical block size";
+	if (was->id[0] && is->id[0] && strcmp(was->id, is->id))
+		return "its id";
+	if (was->digest_kind == SLUICE_DIGEST_SAMPLE && is->digest_kind == was->digest_kind &&
+	    memcmp(was->digest, is->digest, sizeof(was->digest)))
+		return "its content";
+	return NULL;
+}
+
+static int changed(const char *uri, const char *what, char *why, size_t why_len)
+{
+	snprintf(why, why_len,
+		 "The image at %s changed while it was being deployed (%s differs): deploy the new one from the start.",
+		 uri, what);
+	return -ESTALE;
+}
+
+int sluiced_source_check(struct sluiced_source *source, const char *uri, char *why,
+			 size_t why_len)
+{
+	int err = source->ops->check(source);
+
+	if (err == -ESTALE)
+		return changed(uri, "its size or modification time", why, why_len);
+	if (err)
+		snprintf(why, why_len, "The source %s cannot be looked at: %s.", uri,
+			 strerror(-err));
+	return err;
+}
+
+static int compare(struct sluiced_source *source, bool sample, const char *uri,
+		   const struct sluice_image *was, const char *stamp, char *why, size_t why_len)
+{
+	const char *what;
+	int err;
+
+	err = sluiced_source_check(source, uri, why, why_len);
+	if (err)
+		return err;
+	if (stamp[0] && source->stamp[0] && strcmp(stamp, source->stamp))
+		return changed(uri, "its modification time", why, why_len);
+	/* Size and id first: samples of a shorter image end early. */
+	what = difference(was, &source->image);
+	if (!what && sample) {
+		err = sluiced_source_sample(source, uri, why, why_len);
+		if (err == -ESTALE)
+			what = "its size";
+		else if (err)
+			return err;
+		else
+			what = difference(was, &source->image);
+	}
+	return what ? changed(uri, what, why, why_len) : 0;
+}
+
+int sluiced_source_recognise(struct sluiced_source *source, const char *uri,
+			     const struct sluice_image *was, const char *stamp, char *why,
+			     size_t why_len)
+{
+	return compare(source, !source->resumed, uri, was, stamp, why, why_len);
+}
+
+int sluiced_source_verify(struct sluiced_source *source, const char *uri,
+			  const struct sluice_image *was, const char *stamp, char *why,
+			  size_t why_len)
+{
+	return compare(source, true, uri, was, stamp, why, why_len);
+}
+
+void sluiced_source_read(struct sluiced_source *source, struct sluiced_loop *loop,
+			 struct sluiced_read *read, void *buf, uint32_t len, uint64_t offset,
+			 void (*done)(struct sluiced_read *read, int err))
+{
+	*read = (struct sluiced_read){
+		.done = done,
+		.source = source,
+		.buf = buf,
+		.offset = offset,
+		.len = len,
+	};
+	source->loop = loop;
+	source->reads++;
+	source->ops->read(source, read);
+}
+
+void sluiced_source_retire(struct sluiced_source *source)
+{
+	source->retired = true;
+}
+
+void sluiced_source_close(struct sluiced_source *source)
+{
+	source->ops->close(source);
+}
+
+void sluiced_source_free(struct sluiced_source *source)
+{
+	if (source)
+		source->ops->free(source);
+}

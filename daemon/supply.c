@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "supply.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Hosts wait 20 s: a source that is back should not wait long to be noticed. */
+#define RETRY_MS	100
+#define RETRY_MAX_MS	1000
+
+/*
+ * A changed image is better seen before all of it is copied. A look is one
+ * fstat(); every sixth takes samples too, 376 KiB each half minute, for targets
+ * that come back with another disk behind the same names.
+ */
+#define LOOK_MS		5000
+#define LOOKS_A_SAMPLE	6
+
+/* How often the end of reads on a closed source is looked for. */
+#define REAP_MS		20
+
+static void open_source(struct sluiced_supply *s)
+{
+	s->err = sluiced_source_open(&s->subject, s->uri, s->hint, s->options, s->why,
+				     sizeof(s->why));
+	if (s->err)
+		return;
+	s->err = sluiced_source_recognise(s->subject, s->uri, s->image, s->stamp, s->why,
+					  sizeof(s->why));
+	if (!s->err)
+		return;
+	sluiced_source_close(s->subject);
+	sluiced_source_free(s->subject);
+	s->subject = NULL;
+}
+
+static void work(struct sluiced_job *job)
+{
+	struct sluiced_supply *s = container_of(job, struct sluiced_supply, job);
+
+	s->ran = true;
+	switch (s->task) {
+	case SLUICED_SUPPLY_OPEN:
+		open_source(s);
+		break;
+	case SLUICED_SUPPLY_CLOSE:
+		sluiced_source_close(s->subject);
+		s->err = 0;
+		break;
+	case SLUICED_SUPPLY_LOOK:
+		s->err = sluiced_source_check(s->subject, s->uri, s->why, sizeof(s->why));
+		break;
+	case SLUICED_SUPPLY_SAMPLE:
+	case SLUICED_SUPPLY_VERIFY:
+		s->err = sluiced_source_verify(s->subject, s->uri, s->image, s->stamp, s->why,
+					       sizeof(s->why));
+		break;
+	}
+}
+
+static void start_job(struct sluiced_supply *s, enum sluiced_supply_task task,
+		      struct sluiced_source *subject)
+{
+	s->task = task;
+	s->subject = subject;
+	s->ran = false;
+	s->err = -EAGAIN;
+	snprintf(s->why, sizeof(s->why), "No thread can be started to open the source %s.",
+		 s->uri);
+	sluiced_job_start(&s->job);
+}
+
+static void retire(struct sluiced_supply *s)
+{
+	s->retired = s->source;
+	s->retired_closed = false;
+	s->source = NULL;
+	sluiced_source_retire(s->retired);
+	s->ops->source(s->ctx, NULL);
+}
+
+static void wait_ms(struct sluiced_supply *s, uint64_t ms)
+{
+	sluiced_timer_start(s->loop, &s->timer, ms ? ms : 1);
+}
+
+/* Gets rid of the retired source; true when it is gone. */
+static bool dispose(struct sluiced_supply *s)
+{
+	if (!s->retired_closed) {
+		start_job(s, SLUICED_SUPPLY_CLOSE, s->retired);
+		return false;
+	}
+	if (s->retired->reads) {
+		wait_ms(s, REAP_MS);
+		return false;
+	}
+	sluiced_source_free(s->retired);
+	s->retired = NULL;
+	return true;
+}
+
+/* Starts what is to be done next. One job at a time: its end comes back here. */
+static void advance(struct sluiced_supply *s)
+{
+	uint64_t now = sluiced_now_ms();
+	bool was_idle = sluiced_supply_is_idle(s);
+
+	if (s->job.running)
+		return;
+	if (s->source && (s->renew || !s->wanted))
+		retire(s);
+	s->renew = false;
+	if (s->retired && !dispose(s))
+		return;
+	if (!s->wanted) {
+		sluiced_timer_stop(&s->timer);
+		if (!was_idle)
+			s->ops->idle(s->ctx);
+	} else if (now < s->retry_at) {
+		wait_ms(s, s->retry_at - now);
+	} else if (!s->source) {
+		start_job(s, SLUICED_SUPPLY_OPEN, NULL);
+	} else if (s->verify) {
+		start_job(s, SLUICED_SUPPLY_VERIFY, s->source);
+	}
+}
+
+static void back_off(struct sluiced_supply *s)
+{
+	uint64_t pause = s->tries < 6 ? RETRY_MS << s->tries : RETRY_MAX_MS;
+
+	s->tries++;
+	s->retry_at = sluiced_now_ms() + (pause < RETRY_MAX_MS ? pause : RETRY_MAX_MS);
+}
+
+static void opened(struct sluiced_supply *s)
+{
+	bool verified = s->verify && !s->subject->resumed;
+
+	s->source = s->subject;
+	s->tries = 0;
+	s->retry_at = 0;
+	s->looks = 0;
+	s->look_at = sluiced_now_ms() + LOOK_MS;
+	if (s->source->resumed) {
+		/* It was not sampled, for those who wait: the next tick sees to it. */
+		s->looks = LOOKS_A_SAMPLE - 1;
+		s->look_at = 0;
+	}
+	snprintf(s->hint, sizeof(s->hint), "%s", s->source->hint);
+	if (!s->wanted)
+		return;
+	s->ops->source(s->ctx, s->source);
+	if (verified && s->wanted) {
+		s->verify = false;
+		s->ops->verified(s->ctx);
+	}
+}
+
+static void failed(struct sluiced_supply *s)
+{
+	if (!s->wanted)
+		return;
+	if (s->err == -ESTALE) {
+		s->wanted = false;
+		s->ops->changed(s->ctx, s->why);
+		return;
+	}
+	/* Reads tell more about a source that is open than a look that failed. */
+	if (s->task == SLUICED_SUPPLY_LOOK || s->task == SLUICED_SUPPLY_SAMPLE)
+		return;
+	back_off(s);
+	if (s->task == SLUICED_SUPPLY_VERIFY)
+		s->renew = s->source->ops->lost(s->source);
+	s->ops->trouble(s->ctx, s->why);
+}
+
+static void job_done(struct sluiced_job *job)
+{
+	struct sluiced_supply *s = container_of(job, struct sluiced_supply, job);
+
+	if (s->task == SLUICED_SUPPLY_CLOSE) {
+		s->retired_closed = s->ran;
+		/* What it named is gone; the name may come to mean something else. */
+		s->hint[0] = '\0';
+		if (!s->ran) {
+			/* Advancing would only try again at once. */
+			wait_ms(s, RETRY_MAX_MS);
+			return;
+		}
+	} else if (s->err) {
+		failed(s);
+	} else if (s->task == SLUICED_SUPPLY_OPEN) {
+		opened(s);
+	} else if (s->task == SLUICED_SUPPLY_VERIFY) {
+		s->verify = false;
+		if (s->wanted)
+			s->ops->verified(s->ctx);
+	}
+	/* Not idle just now: so that the end of this job is reported. */
+	if (!s->wanted && sluiced_supply_is_idle(s)) {
+		sluiced_timer_stop(&s->timer);
+		s->ops->idle(s->ctx);
+	} else {
+		advance(s);
+	}
+}
+
+static void timer_fired(struct sluiced_timer *timer)
+{
+	advance(container_of(timer, struct sluiced_supply, timer));
+}
+
+void sluiced_supply_init(struct sluiced_supply *s, struct sluiced_loop *loop,
+			 const struct sluiced_source_options *options, const char *uri,
+			 const struct sluice_image *image, const char *stamp,
+			 const char *hint, const struct sluiced_supply_ops *ops, void *ctx)
+{
+	*s = (struct sluiced_supply){
+		.loop = loop,
+		.ops = ops,
+		.ctx = ctx,
+		.options = options,
+		.uri = uri,
+		.image = image,
+		.stamp = stamp,
+		.timer.fire = timer_fired,
+		.job.work = work,
+		.job.done = job_done,
+	};
+	snprintf(s->hint, sizeof(s->hint), "%s", hint);
+}
+
+void sluiced_supply_start(struct sluiced_supply *s, struct sluiced_source *source)
+{
+	s->wanted = true;
+	s->tries = 0;
+	s->retry_at = 0;
+	if (source) {
+		s->subject = source;
+		opened(s);
+	}
+	advance(s);
+}
+
+void sluiced_supply_suspect(struct sluiced_supply *s, bool insist)
+{
+	if (!s->source || s->job.running)
+		return;
+	s->renew = insist || s->source->ops->lost(s->source);
+	if (s->renew)
+		advance(s);
+}
+
+void sluiced_supply_verify(struct sluiced_supply *s)
+{
+	s->verify = true;
+	advance(s);
+}
+
+void sluiced_supply_tick(struct sluiced_supply *s)
+{
+	uint64_t now = sluiced_now_ms();
+
+	if (!s->source || s->job.running || !s->wanted || now < s->look_at)
+		return;
+	s->look_at = now + LOOK_MS;
+	start_job(s, ++s->looks % LOOKS_A_SAMPLE ? SLUICED_SUPPLY_LOOK : SLUICED_SUPPLY_SAMPLE,
+		  s->source);
+}
+
+void sluiced_supply_stop(struct sluiced_supply *s)
+{
+	s->wanted = false;
+	s->verify = false;
+	advance(s);
+}
+
+bool sluiced_supply_is_idle(const struct sluiced_supply *s)
+{
+	return !s->source && !s->retired && !s->job.running;
+}

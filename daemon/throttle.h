@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How fast the background copy goes. It yields to the host between a floor, so
+ * that it always ends, and a ceiling. Pure logic: times are milliseconds of one
+ * clock, rates bytes a second.
+ *
+ *	the host ...			depth	chunk	rate
+ *	is quiet			16	1 MiB	the ceiling
+ *	uses resident blocks		8	1 MiB	the ceiling
+ *	waited for blocks just now	1	256 KiB	the floor
+ *
+ * "Just now" is the last second, and the ten seconds after an export: who is given
+ * a disk is about to boot from it, and does not wait for blocks before its first
+ * request. Demand, read-ahead and zeroes are not paced by
+ * rate.
+ */
+#ifndef SLUICED_THROTTLE_H
+#define SLUICED_THROTTLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * 4 MiB/s: a 32 GiB image still ends within 2.5 hours under a host that never
+ * stops missing, and it is 3 % of what a 1 Gb/s link carries.
+ */
+#define SLUICED_DEFAULT_MIN_RATE	(UINT64_C(4) << 20)
+#define SLUICED_DEFAULT_MAX_RATE	0
+
+enum sluiced_pressure {
+	SLUICED_QUIET,
+	SLUICED_HITS,
+	SLUICED_MISSES,
+};
+
+struct sluiced_throttle {
+	uint64_t min_rate;		/* the floor; 0: none, copy stops under misses */
+	uint64_t max_rate;		/* the ceiling; 0: none */
+	int64_t credit;			/* thousandths of a byte; below 0: wait */
+	uint64_t refilled;
+	uint64_t rate;			/* the credit is counted at; 0: it is not */
+	uint64_t last_hit;
+	uint64_t calm_at;		/* the host counts as waiting until then */
+	uint64_t host_seq;
+	bool hit, known;
+};
+
+void sluiced_throttle_init(struct sluiced_throttle *t, uint64_t min_rate, uint64_t max_rate,
+			   uint64_t now);
+void sluiced_throttle_limit(struct sluiced_throttle *t, uint64_t min_rate, uint64_t max_rate);
+
+/* The host waits for a block. */
+void sluiced_throttle_miss(struct sluiced_throttle *t, uint64_t now);
+
+/* The host was just given the device. */
+void sluiced_throttle_expect(struct sluiced_throttle *t, uint64_t now);
+
+/* The kernel's count of host requests, looked at now and then. */
+void sluiced_throttle_host_seq(struct sluiced_throttle *t, uint64_t host_seq, uint64_t now);
+
+enum sluiced_pressure sluiced_throttle_pressure(const struct sluiced_throttle *t, uint64_t now);
+
+/* Chunks of the copy in flight at most, and the blocks of one. */
+unsigned int sluiced_throttle_depth(const struct sluiced_throttle *t, uint64_t now);
+uint32_t sluiced_throttle_chunk_blocks(const struct sluiced_throttle *t, uint64_t now);
+
+/* Background extents of zeroes in flight at most. */
+unsigned int sluiced_throttle_zero_depth(const struct sluiced_throttle *t, uint64_t now);
+
+/* Whether one more chunk may start; its bytes are then to be spent. */
+bool sluiced_throttle_ready(struct sluiced_throttle *t, uint64_t now);
+void sluiced_throttle_spend(struct sluiced_throttle *t, uint64_t bytes);
+
+/* When ready() may turn true without a host's doing; UINT64_MAX: it is. */
+uint64_t sluiced_throttle_wake_at(const struct sluiced_throttle *t, uint64_t now);
+
+#endif /* SLUICED_THROTTLE_H */
