@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is asked of an export, by "sluicectl export" and "sluicectl deploy". */
+#ifndef SLUICE_TOOLS_EXPORT_H
+#define SLUICE_TOOLS_EXPORT_H
+
+#include <stdbool.h>
+
+struct json_object;
+struct sluice_ctl;
+
+/* All zeroes: none. The strings are the command line's. */
+struct sluice_export_request {
+	const char *kind;		/* "tcp", "loop", "pci" */
+	const char *address;
+	struct json_object *allow;	/* array of NQNs */
+	bool allow_any;
+};
+
+/* 0 or an exit status. */
+int sluice_export_take_kind(struct sluice_ctl *ctl, struct sluice_export_request *req,
+			    const char *kind);
+int sluice_export_take_allow(struct sluice_ctl *ctl, struct sluice_export_request *req,
+			     const char *nqn);
+
+/* Whether the options belong together. 0 or an exit status. */
+int sluice_export_check(struct sluice_ctl *ctl, const struct sluice_export_request *req,
+			bool required);
+
+/* The options of the protocol, a new object. */
+struct json_object *sluice_export_options_of(const struct sluice_export_request *req);
+
+/* Says so, for people, when a tcp export admits nobody. */
+void sluice_export_note(struct sluice_ctl *ctl, const struct sluice_export_request *req);
+
+void sluice_export_request_free(struct sluice_export_request *req);
+
+#endif /* SLUICE_TOOLS_EXPORT_H */
