@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What is durable when, what a damaged or failing disk leads to. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <linux/fs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kmod-test.h"
+
+/* A table with an error target over [from, from + n) sectors of DISK. */
+static void dm_table(const char *how, uint64_t from, uint64_t n, const char *bad)
+{
+	uint64_t total = disk_bytes(disk) / 512;
+	char cmd[1024], *at = cmd;
+
+	at += sprintf(at, "{ ");
+	if (from)
+		at += sprintf(at, "echo 0 %llu linear %s 0; ", (unsigned long long)from, disk);
+	at += sprintf(at, "echo %llu %llu ", (unsigned long long)from, (unsigned long long)n);
+	at += strcmp(bad, "linear") ? sprintf(at, "%s; ", bad) :
+	      sprintf(at, "linear %s %llu; ", disk, (unsigned long long)from);
+	if (from + n < total)
+		at += sprintf(at, "echo %llu %llu linear %s %llu; ",
+			      (unsigned long long)(from + n), (unsigned long long)(total - from - n),
+			      disk, (unsigned long long)(from + n));
+	sprintf(at, "} | DM_DISABLE_UDEV=1 dmsetup %s", how);
+	CHECK(!system(cmd));
+}
+
+static void dm_swap(uint64_t from, uint64_t n, const char *bad)
+{
+	CHECK(!system("DM_DISABLE_UDEV=1 dmsetup suspend --noflush --nolockfs bad"));
+	dm_table("load bad", from, n, bad);
+	CHECK(!system("DM_DISABLE_UDEV=1 dmsetup resume bad"));
+}
+
+void dm_remove(void)
+{
+	CHECK(!system("DM_DISABLE_UDEV=1 dmsetup remove --retry bad"));
+}
+
+static void inv5_failed_write_leaves_missing(void)
+{
+	struct puppet p;
+	uint8_t *w = buffer(4 * BLK), *buf = buffer(4 * BLK);
+
+	dm_table("create bad", 0, disk_bytes(disk) / 512, "linear");
+	puppet_init(&p, "/dev/mapper/bad", IMAGE);
+	puppet_start(&p);
+	dm_swap(800, 8, "error");
+	host_fill(w, 99 * BLK, 4 * BLK, 6);
+	CHECK(io_do(p.dev, IO_WRITE, 99 * BLK, 4 * BLK, w) < 0);
+	CHECK(!puppet_resident(&p, 99) && !puppet_resident(&p, 100));
+	dm_swap(0, 8, "linear");
+	puppet_serve(&p);
+	CHECK(io_do(p.dev, IO_READ, 99 * BLK, 4 * BLK, buf) == 4 * BLK);
+	for (int i = 0; i < 4; i++)
+		CHECK(image_is(buf + i * BLK, (99 + i) * BLK, BLK) ||
+		      host_is(buf + i * BLK, (99 + i) * BLK, BLK, 6));
+	puppet_stop(&p);
+	dm_remove();
+}
+
+/* The local write of a fill fails: the reader has its data, the bit stays clear. */
+static void inv21_failed_fill_still_serves(void)
+{
+	struct puppet p;
+	struct sluice_event e;
+	struct io io;
+	uint8_t *buf = buffer(2 * BLK);
+
+	dm_table("create bad", 0, disk_bytes(disk) / 512, "linear");
+	puppet_init(&p, "/dev/mapper/bad", IMAGE);
+	puppet_start(&p);
+	dm_swap(800, 8, "error");
+	io_start(&io, p.dev, IO_READ, 100 * BLK, 2 * BLK, buf);
+	CHECK(puppet_event(&p, &e, 5000) && e.block == 100);
+	CHECK(puppet_commit(&p, 100, 2) == -EIO);
+	CHECK(io_wait(&io) == 2 * BLK && image_is(buf, 100 * BLK, 2 * BLK));
+	CHECK(!puppet_resident(&p, 100));
+	dm_swap(0, 8, "linear");
+	CHECK(puppet_commit(&p, 100, 2) == 2);
+	puppet_stop(&p);
+	dm_remove();
+}
+
+/* dm-clone's third: an acknowledged write must not revert on metadata failure. */
+static void inv20_sticky_metadata_failure(void)
+{
+	struct puppet p;
+	struct sluice_event e;
+	struct io io;
+	uint64_t total = disk_bytes(disk) / 512;
+	uint8_t *w = buffer(BLK), *buf = buffer(BLK);
+
+	dm_table("create bad", 0, total, "linear");
+	puppet_init(&p, "/dev/mapper/bad", IMAGE);
+	p.namespace_bytes = IMAGE;
+	puppet_start(&p);
+	/* Past the namespace, up to the super blocks' MiB: the map. */
+	dm_swap(IMAGE / 512, total - IMAGE / 512, "error");
+	host_fill(w, 10 * BLK, BLK, 1);
+	CHECK(io_do(p.dev, IO_WRITE, 10 * BLK, BLK, w) == BLK);
+	CHECK(io_do(p.dev, IO_SYNC, 0, 0, NULL) < 0);
+	/* The disk recovers; the device does not pretend. */
+	dm_swap(0, 8, "linear");
+	CHECK(puppet_stat(&p).state == SLUICE_STATE_FAILED);
+	CHECK(io_do(p.dev, IO_SYNC, 0, 0, NULL) < 0);
+	CHECK(io_do(p.dev, IO_WRITE, 11 * BLK, BLK, w) < 0);
+	CHECK(puppet_commit(&p, 12, 1) == -EROFS);
+	/* Reads go on: served, though nothing gets resident any more. */
+	io_start(&io, p.dev, IO_READ, 50 * BLK, BLK, buf);
+	CHECK(puppet_event(&p, &e, 5000) && e.block == 50);
+	CHECK(puppet_commit(&p, 50, 1) == -EROFS);
+	CHECK(io_wait(&io) == BLK && image_is(buf, 50 * BLK, BLK) && !puppet_resident(&p, 50));
+	CHECK(io_do(p.dev, IO_READ, 10 * BLK, BLK, buf) == BLK && host_is(buf, 10 * BLK, BLK, 1));
+	puppet_stop(&p);
+	dm_remove();
+}
+
+static void inv8_inv9_flush(void)
+{
+	struct puppet p;
+	uint8_t *w = buffer(BLK), *buf = buffer(BLK);
+
+	puppet_init(&p, disk, IMAGE);
+	puppet_start(&p);
+	host_fill(w, 77 * BLK, BLK, 8);
+	CHECK(io_do(p.dev, IO_WRITE, 77 * BLK, BLK, w) == BLK);
+	CHECK(io_do(p.dev, IO_SYNC, 0, 0, NULL) == 0);
+	CHECK(puppet_stat(&p).dirty_pages == 0);
+	crash_copy();
+	puppet_stop(&p);
+
+	puppet_init(&p, copy, IMAGE);
+	CHECK(!puppet_open(&p, SLUICE_OPEN_IDENTITY) && !puppet_attach(&p));
+	puppet_open_bdev(&p);
+	CHECK(puppet_resident(&p, 77));
+	CHECK(puppet_commit(&p, 77, 1) == 0);
+	CHECK(io_do(p.dev, IO_READ, 77 * BLK, BLK, buf) == BLK && host_is(buf, 77 * BLK, BLK, 8));
+	puppet_stop(&p);
+}
+
+static void inv10_fua(void)
+{
+	struct puppet p;
+	struct io io;
+	uint8_t *w = buffer(BLK);
+	int fd;
+	char path[64];
+
+	puppet_init(&p, disk, IMAGE);
+	puppet_start(&p);
+	snprintf(path, sizeof(path), "/dev/sluice%u", p.index);
+	fd = open(path, O_RDWR | O_DIRECT | O_DSYNC);
+	CHECK(fd >= 0);
+	CHECK(io_do(fd, IO_WRITE, 5 * BLK, BLK, w) == BLK);
+	CHECK(puppet_stat(&p).dirty_pages == 0);
+	/* FUA on a block that is resident, its bit not durable. */
+	CHECK(puppet_commit(&p, 6, 1) == 1);
+	CHECK(io_do(fd, IO_WRITE, 6 * BLK, BLK, w) == BLK);
+	CHECK(puppet_stat(&p).dirty_pages == 0);
+	/* Partial, on a missing block. */
+	io_start(&io, fd, IO_WRITE, 7 * BLK + 512, 512, w);
+	usleep(100000);
+	CHECK(!io_done(&io, 0));
+	CHECK(puppet_commit(&p, 7, 1) == 1);
+	CHECK(io_wait(&io) == 512);
+	CHECK(puppet_stat(&p).dirty_pages == 0);
+	close(fd);
+	puppet_stop(&p);
+}
+
+static void inv11_write_through(void)
+{
+	struct puppet p;
+	uint8_t *w = buffer(BLK);
+	char path[96], text[32];
+	FILE *f;
+
+	puppet_init(&p, disk, IMAGE);
+	puppet_start(&p);
+	snprintf(path, sizeof(path), "/sys/block/sluice%u/queue/write_cache", p.index);
+	f = fopen(path, "r");
+	CHECK(f && fgets(text, sizeof(text), f) && !strcmp(text, "write back\n"));
+	fclose(f);
+	CHECK(puppet_commit(&p, 20, 8) == 8);
+	CHECK(io_do(p.dev, IO_SYNC, 0, 0, NULL) == 0);
+	sysfs_write(path, "write through");
+	CHECK(io_do(p.dev, IO_WRITE, 9 * BLK, BLK, w) == BLK);
+	CHECK(puppet_stat(&p).dirty_pages == 0);
+	/* What cannot be FUA, over resident and missing blocks. */
+	CHECK(io_do(p.dev, IO_ZERO, 20 * BLK, 2 * BLK, NULL) == 0);
+	CHECK(io_do(p.dev, IO_DISCARD, 22 * BLK, 2 * BLK, NULL) == 0);
+	CHECK(io_do(p.dev, IO_ZERO, 40 * BLK, 2 * BLK, NULL) == 0);
+	CHECK(io_do(p.dev, IO_DISCARD, 42 * BLK, 2 * BLK, NULL) == 0);
+	CHECK(puppet_stat(&p).dirty_pages == 0);
+	CHECK(io_do(p.dev, IO_WRITE, 24 * BLK, BLK, w) == BLK);
+	puppet_stop(&p);
+}
+
+static void resume(void)
+{
+	struct puppet p;
+	uint8_t *w = buffer(BLK), *buf = buffer(BLK);
+
+	puppet_init(&p, disk, IMAGE);
+	puppet_start(&p);
+	host_fill(w, 33 * BLK, BLK, 2);
+	CHECK(io_do(p.dev, IO_WRITE, 33 * BLK, BLK, w) == BLK);
+	CHECK(puppet_commit(&p, 100, 50) == 50);
+	puppet_stop(&p);
+
+	/* Closing made everything durable. */
+	puppet_init(&p, disk, IMAGE);
+	CHECK(!puppet_open(&p, SLUICE_OPEN_IDENTITY) && !puppet_attach(&p));
+	puppet_open_bdev(&p);
+	CHECK(puppet_stat(&p).resident_blocks == 51 && puppet_map_count(&p) == 51);
+	CHECK(io_do(p.dev, IO_READ, 33 * BLK, BLK, buf) == BLK && host_is(buf, 33 * BLK, BLK, 2));
+	CHECK(io_do(p.dev, IO_READ, 149 * BLK, BLK, buf) == BLK && image_is(buf, 149 * BLK, BLK));
+	puppet_stop(&p);
+}
+
+/* dm-clone's fourth and fifth among them. */
+static void inv14_inv15_refusals(void)
+{
+	uint64_t end = disk_bytes(disk) / MIB * MIB;
+	uint8_t *page = buffer(BLK), *zero = buffer(2 * MIB);
+	struct puppet p;
+	int fd;
+
+	memset(zero, 0, 2 * MIB);
+	raw_write(disk, end - 2 * MIB, 2 * MIB, zero);
+	puppet_init(&p, disk, IMAGE);
+	CHECK(puppet_open(&p, SLUICE_OPEN_IDENTITY) == -ENODATA);
+	CHECK(p.refusal == SLUICE_REFUSED_NO_SUPERBLOCK);
+	strcpy(p.image_id, "one");
+	puppet_start(&p);
+	CHECK(puppet_commit(&p, 1, 1) == 1);
+	/* Held: nobody else may have it. */
+	fd = open(disk, O_RDWR | O_EXCL);
+	CHECK(fd < 0 && errno == EBUSY);
+	CHECK(puppet_open(&p, 0) == -EEXIST);
+	puppet_stop(&p);
+
+	puppet_init(&p, disk, IMAGE + BLK);
+	CHECK(puppet_open(&p, SLUICE_OPEN_IDENTITY) == -ESTALE);
+	CHECK(p.refusal == SLUICE_REFUSED_IMAGE);
+	p.image_bytes = IMAGE;
+	strcpy(p.image_id, "two");
+	CHECK(puppet_open(&p, SLUICE_OPEN_IDENTITY) == -ESTALE);
+	CHECK(p.refusal == SLUICE_REFUSED_IMAGE);
+	memset(p.uuid, 7, 16);
+	CHECK(puppet_open(&p, SLUICE_OPEN_UUID) == -ESTALE && p.refusal == SLUICE_REFUSED_UUID);
+
+	/* One copy lost: the other counts, and the lost one is mended. */
+	raw_write(disk, end - MIB, BLK, zero);
+	CHECK(!puppet_open(&p, 0) && !puppet_close(&p));
+	raw_write(disk, end - BLK, BLK, zero);
+	CHECK(!puppet_open(&p, 0) && !puppet_close(&p));
+	/* Both damaged. */
+	raw_read(disk, end - MIB, BLK, page);
+	page[200] ^= 1;
+	raw_write(disk, end - MIB, BLK, page);
+	page[300] ^= 1;
+	raw_write(disk, end - BLK, BLK, page);
+	CHECK(puppet_open(&p, 0) == -EUCLEAN && p.refusal == SLUICE_REFUSED_SUPERBLOCK);
+	/* Both zeroed: not a deployment, and never formatted by itself. */
+	raw_write(disk, end - MIB, BLK, zero);
+	raw_write(disk, end - BLK, BLK, zero);
+	CHECK(puppet_open(&p, 0) == -ENODATA);
+	raw_read(disk, end - MIB, BLK, page);
+	CHECK(all_is(page, BLK, 0));
+
+	/* Too large an image, an odd size, a busy disk. */
+	puppet_init(&p, disk, end);
+	CHECK(puppet_open(&p, SLUICE_OPEN_FORMAT | SLUICE_OPEN_IDENTITY) == -ENOSPC);
+	CHECK(p.refusal == SLUICE_REFUSED_TOO_SMALL);
+	p.image_bytes = IMAGE + 100;
+	CHECK(puppet_open(&p, SLUICE_OPEN_FORMAT | SLUICE_OPEN_IDENTITY) == -EINVAL);
+	CHECK(p.refusal == SLUICE_REFUSED_IMAGE_SIZE);
+	fd = open(disk, O_RDWR | O_EXCL);
+	CHECK(fd >= 0);
+	p.image_bytes = IMAGE;
+	CHECK(puppet_open(&p, SLUICE_OPEN_FORMAT | SLUICE_OPEN_IDENTITY) == -EBUSY);
+	CHECK(p.refusal == SLUICE_REFUSED_BUSY);
+	close(fd);
+	raw_read(disk, end - MIB, BLK, page);
+	CHECK(all_is(page, BLK, 0));
+}
+
+static void inv13_map_damage(void)
+{
+	uint64_t end = disk_bytes(disk) / MIB * MIB;
+	uint8_t *page = buffer(BLK);
+	uint64_t slot[2], map_bytes;
+	struct puppet p;
+
+	puppet_init(&p, disk, IMAGE);
+	p.namespace_bytes = IMAGE;
+	puppet_start(&p);
+	map_bytes = 2 * BLK;	/* one page in two slots */
+	slot[0] = end - MIB - map_bytes;
+	slot[1] = end - MIB - map_bytes / 2;
+	CHECK(puppet_commit(&p, 10, 1) == 1);
+	CHECK(io_do(p.dev, IO_SYNC, 0, 0, NULL) == 0);	/* sequence 3, slot 1 */
+	CHECK(puppet_commit(&p, 20, 1) == 1);
+	CHECK(io_do(p.dev, IO_SYNC, 0, 0, NULL) == 0);	/* sequence 4, slot 0 */
+	puppet_stop(&p);
+
+	/* Slot 0 torn: the subset of slot 1. */
+	raw_read(disk, slot[0], BLK, page);
+	memset(page + 512, 0xff, 512);
+	raw_write(disk, slot[0], BLK, page);
+	puppet_init(&p, disk, IMAGE);
+	CHECK(!puppet_open(&p, SLUICE_OPEN_IDENTITY) && !puppet_attach(&p));
+	CHECK(puppet_resident(&p, 10) && !puppet_resident(&p, 20));
+	puppet_stop(&p);
+
+	raw_read(disk, slot[1], BLK, page);
+	page[100] ^= 0x10;
+	raw_write(disk, slot[1], BLK, page);
+	puppet_init(&p, disk, IMAGE);
+	CHECK(puppet_open(&p, SLUICE_OPEN_IDENTITY) == -EUCLEAN);
+	CHECK(p.refusal == SLUICE_REFUSED_MAP);
+}
+
+static void inv16_complete(void)
+{
+	struct puppet p;
+	struct sluice_generation g = { };
+	uint8_t *buf = buffer(MIB);
+
+	puppet_init(&p, disk, IMAGE);
+	p.namespace_bytes = IMAGE;
+	puppet_start(&p);
+	g.generation = p.gen;
+	CHECK(puppet_commit(&p, 0, 256) == 256);
+	CHECK(ioctl(p.fd, SLUICE_IOC_COMPLETE, &g) && errno == EAGAIN);
+	puppet_fill_all(&p);
+	CHECK(!ioctl(p.fd, SLUICE_IOC_COMPLETE, &g));
+	CHECK(puppet_stat(&p).state == SLUICE_STATE_COMPLETE);
+	CHECK(puppet_commit(&p, 0, 1) == -EBADFD);
+	CHECK(!ioctl(p.fd, SLUICE_IOC_COMPLETE, &g));
+	for (int i = 0; i < 16; i++) {
+		CHECK(io_do(p.dev, IO_READ, i * MIB, MIB, buf) == MIB);
+		CHECK(image_is(buf, i * MIB, MIB));
+	}
+	CHECK(io_do(p.dev, IO_SYNC, 0, 0, NULL) == 0);
+	puppet_stop(&p);
+	/* The local disk less its tail is the image. */
+	for (int i = 0; i < 16; i++) {
+		raw_read(disk, i * MIB, MIB, buf);
+		CHECK(image_is(buf, i * MIB, MIB));
+	}
+	puppet_init(&p, disk, IMAGE);
+	CHECK(!puppet_open(&p, SLUICE_OPEN_IDENTITY));
+	CHECK(puppet_stat(&p).state == SLUICE_STATE_COMPLETE);
+	CHECK(!puppet_close(&p));
+}
+
+const struct kmod_test durability_tests[] = {
+#define T(x) { #x, x }
+	T(inv5_failed_write_leaves_missing),
+	T(inv21_failed_fill_still_serves),
+	T(inv20_sticky_metadata_failure),
+	T(inv8_inv9_flush),
+	T(inv10_fua),
+	T(inv11_write_through),
+	T(resume),
+	T(inv14_inv15_refusals),
+	T(inv13_map_damage),
+	T(inv16_complete),
+#undef T
+	{ NULL, NULL }
+};

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# In a guest with three equal blank disks: the module with a daemon on strings.
+set -euo pipefail
+
+export SLUICE_KO=${SLUICE_KO:?the module to load}
+export DM_DISABLE_UDEV=1
+
+modprobe -a dm-delay dm-mod || true
+insmod "$SLUICE_KO"
+size=$(blockdev --getsz /dev/vdb)
+dmsetup create slow --table "0 $size delay /dev/vdb 0 0 /dev/vdb 0 300"
+"${SLUICE_TOP:?}/build/tests/kmod-test" /dev/vda /dev/mapper/slow /dev/vdc "$@"

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# For scripts that run inside a guest: a storage network, an NVMe-TCP target in
+# it, the daemon, a host behind nvmet-loop. Sourced, never run.
+#
+#	network namespace "storage"                   this machine
+#	nvmet-tcp 10.77.0.1:4420 --- veth/netem --- 10.77.0.2  sluiced
+#	serves $1 of storage_serve                    /dev/sluice0 -- nvmet-loop -- nvme host
+
+set -euo pipefail
+
+BIN=$SLUICE_TOP/build
+IMAGE_NQN=nqn.2026-01.org.sluice.test:image
+CONFIGFS=/sys/kernel/config
+SLUICED_PID=
+
+say() { printf '%s\n' "$*"; }
+die() { printf '%s\n' "$*" >&2; exit 1; }
+now_ms() { echo $(($(date +%s%N) / 1000000)); }
+
+# value KEY: of the first deployment, from JSON on stdin.
+value() {
+	sed -n "s/.*\"$1\": *\"\{0,1\}\([^,\"}]*\).*/\1/p" | head -1
+}
+
+status() {
+	"$BIN/sluicectl" status -o json | value "$1"
+}
+
+storage_up() {
+	local delay=${1:-0.5ms} rate=${2:-1gbit}
+
+	modprobe -a veth sch_netem nvmet nvmet-tcp nvme-tcp nvme-loop
+	ip netns add storage
+	ip link add sto type veth peer name sto netns storage
+	ip addr add 10.77.0.2/24 dev sto
+	ip link set sto up
+	ip -n storage addr add 10.77.0.1/24 dev sto
+	ip -n storage link set sto up
+	ip -n storage link set lo up
+	# Half of the round trip each way; the limit holds a delay's worth.
+	tc qdisc add dev sto root netem delay "$delay" rate "$rate" limit 10000
+	ip netns exec storage tc qdisc add dev sto root netem delay "$delay" rate "$rate" limit 10000
+}
+
+# storage_serve DEVICE [NQN]: through the port of the storage namespace.
+storage_serve() {
+	local sub=$CONFIGFS/nvmet/subsystems/${2:-$IMAGE_NQN} port=$CONFIGFS/nvmet/ports/900
+
+	mkdir "$sub" "$sub/namespaces/1"
+	echo 1 >"$sub/attr_allow_any_host"
+	echo "$1" >"$sub/namespaces/1/device_path"
+	echo 1 >"$sub/namespaces/1/enable"
+	if [ ! -d "$port" ]; then
+		mkdir "$port"
+		echo tcp >"$port/addr_trtype"
+		echo ipv4 >"$port/addr_adrfam"
+		echo 10.77.0.1 >"$port/addr_traddr"
+		echo 4420 >"$port/addr_trsvcid"
+	fi
+	# The listener lives in the network namespace of whoever links; "ip netns
+	# exec" would also hide configfs behind a fresh /sys.
+	nsenter --net=/run/netns/storage ln -s "$sub" "$port/subsystems/"
+}
+
+# shellcheck disable=SC2120 # options are optional
+daemon_start() {
+	mkdir -p /run/sluice
+	"$BIN/sluiced" "$@" 2>>"$OUT/sluiced.log" &
+	SLUICED_PID=$!
+	for _ in $(seq 200); do
+		"$BIN/sluicectl" version -o json >/dev/null 2>&1 && return 0
+		kill -0 "$SLUICED_PID" 2>/dev/null || break
+		sleep 0.05
+	done
+	tail -20 "$OUT/sluiced.log" >&2
+	die "sluiced did not come up"
+}
+
+# daemon_kill SIGNAL: and wait for its end; the status is its own.
+daemon_kill() {
+	kill -"$1" "$SLUICED_PID"
+	wait "$SLUICED_PID"
+}
+
+# host_connect NQN: the stock driver over nvmet-loop; sets HOST to the disk.
+host_connect() {
+	local ctrl
+	nvme connect -t loop -n "$1" >/dev/null
+	for _ in $(seq 200); do
+		for ctrl in /sys/class/nvme/nvme*; do
+			[ "$(cat "$ctrl/subsysnqn" 2>/dev/null)" = "$1" ] || continue
+			[ "$(cat "$ctrl/transport")" = loop ] || continue
+			HOST=/dev/$(basename "$ctrl")n1
+			[ -b "$HOST" ] && return 0
+		done
+		sleep 0.02
+	done
+	die "the host driver shows no disk for $1"
+}
+
+# written_start DISK: from now on note what is written to the disk.
+written_start() {
+	local t=/sys/kernel/tracing numbers
+	numbers=$(lsblk -dno MAJ:MIN "$1" | tr -d ' ')
+	echo 0 >$t/tracing_on
+	echo 16384 >$t/buffer_size_kb
+	echo >$t/trace
+	echo "dev == $(((${numbers%:*} << 20) | ${numbers#*:})) && (rwbs ~ \"*W*\" || rwbs ~ \"*D*\")" \
+		>$t/events/block/block_rq_issue/filter
+	echo 1 >$t/events/block/block_rq_issue/enable
+	echo 1 >$t/tracing_on
+}
+
+# written_stop FILE: "first-sector sectors" of each write, discard and zeroing.
+written_stop() {
+	local t=/sys/kernel/tracing
+	echo 0 >$t/tracing_on
+	echo 0 >$t/events/block/block_rq_issue/enable
+	awk '/^overrun:/ && $2 > 0 { exit 1 }' $t/per_cpu/cpu*/stats ||
+		die "the trace of the host's writes overran its buffer"
+	awk '{
+		for (i = 1; i < NF; i++)
+			if ($i == "block_rq_issue:" && $(i + 2) ~ /[WD]/)
+				for (j = i; j < NF; j++)
+					if ($j == "+" && $(j + 1) > 0)
+						print $(j - 1), $(j + 1)
+	}' $t/trace >"$1"
+}

@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What can be said without running anything: the module against every kernel
+# (W=1, and sparse where the kernel accepts Debian's), user space under two
+# compilers, checkpatch, shellcheck, SPDX tags. Ends with "N passed, N failed".
+
+# shellcheck source=tests/vm/lib.sh
+. "$(dirname "$0")/vm/lib.sh"
+cd "$SLUICE_TOP"
+passed=0 failed=0
+out=build/check/static
+mkdir -p "$out"
+
+check() {
+	local name=$1
+	shift
+	if "$@" >"$out/$name.log" 2>&1; then
+		passed=$((passed + 1))
+		say "ok $name"
+	else
+		failed=$((failed + 1))
+		say "not ok $name:"
+		tail -40 "$out/$name.log" >&2
+	fi
+}
+
+# module NAME KERNEL_BUILD FLAGS: no warning of any kind in our files.
+module() {
+	local dir=build/check/kmod-$1
+	rm -rf "$dir"
+	make module KERNEL="$2" KMOD_DIR="$dir" KBUILD_FLAGS="$3" || return 1
+}
+
+quiet_module() {
+	module "$@" 2>&1 | tee "$out/module-$1.out"
+	[ "${PIPESTATUS[0]}" = 0 ] || return 1
+	! grep -E 'kmod/.*(warning|error):' "$out/module-$1.out"
+}
+
+newest() {
+	# shellcheck disable=SC2012,SC2086 # a pattern; package names hold no surprises
+	ls -d $1 2>/dev/null | sort -V | tail -1
+}
+
+for version in 6.1 6.12; do
+	headers=$(newest "/usr/src/linux-headers-$version.*-amd64")
+	if [ -z "$headers" ]; then
+		say "not ok module-$version: no headers of Linux $version in /usr/src"
+		failed=$((failed + 1))
+		continue
+	fi
+	check "module-$version" quiet_module "$version" "$headers" "W=1 C=2"
+done
+lab=$(tests/vm/kernel.sh kasan)
+check module-lab quiet_module lab "$lab/build" "W=1"
+
+check user-gcc make -B user B=build/check/gcc CC=gcc
+check user-clang make -B user B=build/check/clang CC=clang
+
+sources() {
+	git ls-files -co --exclude-standard -- "$@"
+}
+
+checkpatch() {
+	# shellcheck disable=SC2046 # our file names hold no spaces
+	"$SLUICE_CACHE/linux-source/scripts/checkpatch.pl" --quiet --terse --no-summary -f \
+		$(sources 'kmod/*.[ch]' 'kmod/**/*.[ch]' 'libcommon/*.[ch]' 'daemon/*.[ch]' \
+			'tools/*.[ch]') >"$out/checkpatch.out" || true
+	cat "$out/checkpatch.out"
+	[ ! -s "$out/checkpatch.out" ]
+}
+check checkpatch checkpatch
+
+scripts() {
+	# shellcheck disable=SC2046
+	shellcheck -x $(sources '*.sh' '.ci/run' 'tests/vm/guest-init')
+}
+check shellcheck scripts
+
+spdx() {
+	local f bad=0
+	for f in $(sources); do
+		case $f in
+		LICENSES/* | *.md | tests/*/corpus/*) continue ;;
+		esac
+		head -3 "$f" | grep -q 'SPDX-License-Identifier: ' ||
+			{ echo "$f has no SPDX tag"; bad=1; }
+	done
+	return $bad
+}
+check spdx spdx
+
+# The lock statements are executable; version checks stay where they belong.
+rules() {
+	local bad=0
+	! grep -nE 'LINUX_VERSION_CODE|SLUICE_KERNEL\(' kmod/*.[ch] || bad=1
+	! grep -nE 'le(16|32|64)_to_cpu' kmod/[!mu]*.[ch] kmod/map.[ch] kmod/main.c || bad=1
+	! grep -rnE 'printf|printk' libcommon/*.c | grep -vE 'v?snprintf|asprintf|format\(printf' || bad=1
+	for f in $(sources '*.c' '*.h'); do
+		[ "$(wc -l <"$f")" -le 800 ] || { echo "$f is over 800 lines"; bad=1; }
+	done
+	return $bad
+}
+check rules rules
+
+check dmesg-scan tests/vm/dmesg-scan-test.sh
+
+manpages() {
+	local page
+	for page in Documentation/man/*.rst; do
+		rst2man --halt=2 "$page" >/dev/null || return 1
+	done
+	for page in Documentation/*.rst; do
+		rst2html --halt=2 "$page" >/dev/null || return 1
+	done
+}
+check documentation manpages
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* LINK: daemon/throttle.c */
+#include "throttle.h"
+
+#include <stdlib.h>
+
+#include <check.h>
+
+#define MIB		(UINT64_C(1) << 20)
+
+/* Copies for @ms as fast as @t lets us; the bytes copied. */
+static uint64_t copy(struct sluiced_throttle *t, uint64_t *now, uint64_t ms, bool missing)
+{
+	uint64_t bytes = 0, end = *now + ms, chunk;
+	unsigned int guard;
+
+	for (; *now < end; (*now)++) {
+		if (missing)
+			sluiced_throttle_miss(t, *now);
+		for (guard = 0; guard < 1000 && sluiced_throttle_ready(t, *now); guard++) {
+			chunk = sluiced_throttle_chunk_blocks(t, *now) * UINT64_C(4096);
+			sluiced_throttle_spend(t, chunk);
+			bytes += chunk;
+			if (!t->rate)
+				break;
+		}
+		ck_assert_uint_lt(guard, 1000);
+	}
+	return bytes;
+}
+
+START_TEST(quiet_hosts_let_it_go)
+{
+	struct sluiced_throttle t;
+
+	sluiced_throttle_init(&t, 4 * MIB, 0, 1000);
+	ck_assert_int_eq(sluiced_throttle_pressure(&t, 1000), SLUICED_QUIET);
+	ck_assert_uint_eq(sluiced_throttle_depth(&t, 1000), 16);
+	ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, 1000), 256);
+	ck_assert(sluiced_throttle_ready(&t, 1000));
+	ck_assert_uint_eq(sluiced_throttle_wake_at(&t, 1000), UINT64_MAX);
+}
+END_TEST
+
+START_TEST(the_first_look_at_the_host_is_no_activity)
+{
+	struct sluiced_throttle t;
+
+	sluiced_throttle_init(&t, 4 * MIB, 0, 0);
+	sluiced_throttle_host_seq(&t, 12345, 0);
+	ck_assert_int_eq(sluiced_throttle_pressure(&t, 0), SLUICED_QUIET);
+	sluiced_throttle_host_seq(&t, 12345, 250);
+	ck_assert_int_eq(sluiced_throttle_pressure(&t, 250), SLUICED_QUIET);
+	sluiced_throttle_host_seq(&t, 12346, 500);
+	ck_assert_int_eq(sluiced_throttle_pressure(&t, 500), SLUICED_HITS);
+	ck_assert_uint_eq(sluiced_throttle_depth(&t, 500), 8);
+	ck_assert_int_eq(sluiced_throttle_pressure(&t, 1499), SLUICED_HITS);
+	ck_assert_int_eq(sluiced_throttle_pressure(&t, 1500), SLUICED_QUIET);
+}
+END_TEST
+
+START_TEST(misses_mean_the_floor)
+{
+	struct sluiced_throttle t;
+	uint64_t now = 5000, bytes;
+
+	sluiced_throttle_init(&t, 4 * MIB, 0, now);
+	bytes = copy(&t, &now, 10000, true);
+	ck_assert_uint_ge(bytes, 39 * MIB);
+	ck_assert_uint_le(bytes, 41 * MIB);
+	ck_assert_uint_eq(sluiced_throttle_depth(&t, now), 1);
+	ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, now), 64);
+	/* And a second after the last miss it is over. */
+	ck_assert_uint_le(sluiced_throttle_wake_at(&t, now), now + 1000);
+	ck_assert_int_eq(sluiced_throttle_pressure(&t, now + 1000), SLUICED_QUIET);
+	ck_assert(sluiced_throttle_ready(&t, now + 1000));
+}
+END_TEST
+
+START_TEST(an_export_means_a_boot)
+{
+	struct sluiced_throttle t;
+	uint64_t now = 5000, bytes;
+
+	sluiced_throttle_init(&t, 4 * MIB, 0, now);
+	sluiced_throttle_expect(&t, now);
+	bytes = copy(&t, &now, 10000, false);
+	ck_assert_uint_ge(bytes, 39 * MIB);
+	ck_assert_uint_le(bytes, 41 * MIB);
+	ck_assert_int_eq(sluiced_throttle_pressure(&t, now), SLUICED_QUIET);
+	/* A miss in the meantime does not shorten it. */
+	sluiced_throttle_expect(&t, now);
+	sluiced_throttle_miss(&t, now + 1);
+	ck_assert_int_eq(sluiced_throttle_pressure(&t, now + 9999), SLUICED_MISSES);
+	ck_assert_int_eq(sluiced_throttle_pressure(&t, now + 10000), SLUICED_QUIET);
+}
+END_TEST
+
+START_TEST(without_a_floor_misses_stop_it)
+{
+	struct sluiced_throttle t;
+	uint64_t now = 5000;
+
+	sluiced_throttle_init(&t, 0, 0, now);
+	ck_assert_uint_eq(copy(&t, &now, 3000, true), 0);
+	ck_assert_uint_eq(sluiced_throttle_wake_at(&t, now), now - 1 + 1000);
+	ck_assert(sluiced_throttle_ready(&t, now + 1000));
+}
+END_TEST
+
+START_TEST(the_ceiling_holds)
+{
+	static const uint64_t rates[] = { 100000, MIB, 30 * MIB, 1000 * MIB };
+	struct sluiced_throttle t;
+	uint64_t now = 0, bytes;
+
+	sluiced_throttle_init(&t, 4 * MIB, rates[_i], now);
+	bytes = copy(&t, &now, 60000, false);
+	ck_assert_uint_ge(bytes + MIB, rates[_i] * 60);
+	ck_assert_uint_le(bytes, rates[_i] * 60 + rates[_i] / 10 + 2 * MIB);
+}
+END_TEST
+
+START_TEST(the_ceiling_is_above_the_floor)
+{
+	struct sluiced_throttle t;
+	uint64_t now = 0, bytes;
+
+	sluiced_throttle_init(&t, 4 * MIB, MIB, now);
+	bytes = copy(&t, &now, 10000, true);
+	ck_assert_uint_le(bytes, 11 * MIB);
+}
+END_TEST
+
+START_TEST(pauses_do_not_save_up)
+{
+	struct sluiced_throttle t;
+	uint64_t now = 0, bytes;
+
+	sluiced_throttle_init(&t, 4 * MIB, 10 * MIB, now);
+	copy(&t, &now, 1000, false);
+	now += 3600 * 1000;
+	bytes = copy(&t, &now, 1000, false);
+	ck_assert_uint_le(bytes, 13 * MIB);
+}
+END_TEST
+
+/* A sleep of any length until wake_at() is enough, however low the rate. */
+START_TEST(waking_up_is_in_time)
+{
+	struct sluiced_throttle t;
+	uint64_t now = 7, bytes = 0, at;
+
+	sluiced_throttle_init(&t, 4 * MIB, 1000, now);
+	while (now < 20000000) {
+		if (sluiced_throttle_ready(&t, now)) {
+			sluiced_throttle_spend(&t, MIB);
+			bytes += MIB;
+		}
+		at = sluiced_throttle_wake_at(&t, now);
+		ck_assert_uint_gt(at, now);
+		now = at;
+	}
+	ck_assert_uint_ge(bytes, 19 * MIB);
+	ck_assert_uint_le(bytes, 22 * MIB);
+}
+END_TEST
+
+START_TEST(switching_limits_gives_nothing_away)
+{
+	struct sluiced_throttle t;
+	uint64_t now = 0, bytes = 0, i;
+
+	sluiced_throttle_init(&t, MIB, MIB, now);
+	/* A host that misses every other second. */
+	for (i = 0; i < 30; i++)
+		bytes += copy(&t, &now, 1000, i % 2);
+	ck_assert_uint_le(bytes, 32 * MIB);
+}
+END_TEST
+
+START_TEST(absurd_rates_do_not_overflow)
+{
+	struct sluiced_throttle t;
+
+	sluiced_throttle_init(&t, UINT64_MAX, UINT64_MAX, 0);
+	ck_assert(sluiced_throttle_ready(&t, 0));
+	sluiced_throttle_spend(&t, MIB);
+	ck_assert(sluiced_throttle_ready(&t, UINT64_C(1) << 40));
+	sluiced_throttle_miss(&t, UINT64_C(1) << 40);
+	ck_assert(sluiced_throttle_ready(&t, UINT64_C(1) << 41));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("throttle");
+	TCase *tcase = tcase_create("throttle");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, quiet_hosts_let_it_go);
+	tcase_add_test(tcase, the_first_look_at_the_host_is_no_activity);
+	tcase_add_test(tcase, misses_mean_the_floor);
+	tcase_add_test(tcase, an_export_means_a_boot);
+	tcase_add_test(tcase, without_a_floor_misses_stop_it);
+	tcase_add_loop_test(tcase, the_ceiling_holds, 0, 4);
+	tcase_add_test(tcase, the_ceiling_is_above_the_floor);
+	tcase_add_test(tcase, pauses_do_not_save_up);
+	tcase_add_test(tcase, waking_up_is_in_time);
+	tcase_add_test(tcase, switching_limits_gives_nothing_away);
+	tcase_add_test(tcase, absurd_rates_do_not_overflow);
+	suite_add_tcase(suite, tcase);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}

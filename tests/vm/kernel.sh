@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# kernel.sh plain|kasan: print the directory of a test kernel of that flavour,
+# building it first if the cache has none.
+#
+# The directory holds bzImage, modules/ (an INSTALL_MOD_PATH) and build/ (what
+# an external module is built against). The source is the newest linux-source
+# package Debian has: stable-backports, which a Debian 12 machine can unpack
+# although it cannot install it.
+
+# shellcheck source=tests/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+FLAVOUR=${1:?usage: kernel.sh plain|kasan}
+HERE=$SLUICE_TOP/tests/vm
+SUITE=${SLUICE_KERNEL_SUITE:-trixie-backports}
+JOBS=${JOBS:-$(nproc)}
+src=$SLUICE_CACHE/linux-source
+
+case $FLAVOUR in
+plain) FRAGMENTS=("$HERE/kernel-base.config") ;;
+kasan) FRAGMENTS=("$HERE/kernel-base.config" "$HERE/kernel-kasan.config") ;;
+*) die "no kernel flavour \"$FLAVOUR\": plain or kasan" ;;
+esac
+
+fetch_source() {
+	local conf pkg dir
+	[ -e "$SLUICE_CACHE/linux-source/Makefile" ] && return 0
+	conf=$(apt_root "$SUITE")
+	pkg=$(APT_CONFIG=$conf apt-cache pkgnames linux-source- |
+		grep -E '^linux-source-[0-9]+\.[0-9]+$' | sort -V | tail -1)
+	[ -n "$pkg" ] || die "$SUITE has no linux-source package"
+	dir=$(mktemp -d "$SLUICE_CACHE/source.XXXXXX")
+	say "kernel: fetching $pkg"
+	(cd "$dir" && APT_CONFIG=$conf apt-get -q download "$pkg" >&2)
+	dpkg-deb --fsys-tarfile "$dir"/*.deb | tar -C "$dir" -x --wildcards './usr/src/*.tar.xz'
+	mkdir "$dir/src"
+	xz -dc -T0 "$dir"/usr/src/*.tar.xz | tar -C "$dir/src" --strip-components=1 -x
+	rm -rf "$SLUICE_CACHE/linux-source"
+	mv "$dir/src" "$SLUICE_CACHE/linux-source"
+	rm -rf "$dir"
+}
+
+# A fragment line that did not survive olddefconfig is a test that silently
+# does not test: say so and stop.
+check_fragments() {
+	local f sym want
+	for f in "${FRAGMENTS[@]}"; do
+		while IFS='=' read -r sym want; do
+			case $sym in CONFIG_*) ;; *) continue ;; esac
+			grep -qxF "$sym=$want" "$1/.config" && continue
+			[ "$want" = n ] && ! grep -q "^$sym=" "$1/.config" && continue
+			# A later fragment may overrule an earlier one.
+			grep -qE "^$sym=" "${FRAGMENTS[@]}" &&
+				[ "$(grep -hE "^$sym=" "${FRAGMENTS[@]}" | tail -1)" != "$sym=$want" ] &&
+				continue
+			die "kernel option $sym=$want of $f was not accepted"
+		done <"$f"
+	done
+}
+
+directory() {
+	local key
+	key=$(cat "${FRAGMENTS[@]}" "$src/Makefile" | sha256sum | cut -c1-12)
+	printf '%s\n' "$SLUICE_CACHE/kernel-$FLAVOUR-$key"
+}
+
+build() {
+	local out obj
+	fetch_source
+	out=$(directory)
+	if [ ! -e "$out/done" ]; then
+		say "kernel: building $FLAVOUR (some minutes, once)"
+		rm -rf "$out"
+		obj=$out/build
+		mkdir -p "$obj"
+		make -s -C "$src" O="$obj" allnoconfig >/dev/null
+		"$src/scripts/kconfig/merge_config.sh" -m -O "$obj" "$obj/.config" \
+			"${FRAGMENTS[@]}" >/dev/null
+		make -s -C "$src" O="$obj" olddefconfig >&2
+		check_fragments "$obj"
+		make -s -C "$src" O="$obj" -j"$JOBS" bzImage modules >"$out/log" 2>&1 ||
+			{ tail -30 "$out/log" >&2; die "kernel build failed, log in $out/log"; }
+		make -s -C "$src" O="$obj" INSTALL_MOD_PATH="$out/modules" \
+			modules_install >>"$out/log" 2>&1
+		cp "$obj/arch/x86/boot/bzImage" "$out/bzImage"
+		# Objects are of no further use; headers, scripts and symbols are.
+		find "$obj" -name '*.o' ! -path '*/scripts/*' ! -path '*/tools/*' -delete
+		rm -f "$obj"/vmlinux.unstripped "$obj"/.tmp_vmlinux*
+		touch "$out/done"
+	fi
+	printf '%s\n' "$out"
+}
+
+# A kernel that is there is not waited for.
+if [ -e "$src/Makefile" ] && [ -e "$(directory)/done" ]; then
+	directory
+else
+	with_lock kernel build
+fi

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# Common ground of the rig's scripts: where things are cached, how to speak,
+# and a private apt root that sees other Debian suites without touching the
+# machine's own package state. Sourced, never run.
+
+set -euo pipefail
+
+SLUICE_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+SLUICE_CACHE=${SLUICE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sluice}
+export SLUICE_TOP SLUICE_CACHE
+mkdir -p "$SLUICE_CACHE"
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "$0: $*"; exit 1; }
+
+# Only one process fills a cache entry; the others wait for it.
+with_lock() {
+	local name=$1
+	shift
+	mkdir -p "$SLUICE_CACHE/locks"
+	(
+		flock 9
+		"$@"
+	) 9>"$SLUICE_CACHE/locks/$name"
+}
+
+# The Debian mirror of this machine, from its own apt configuration.
+debian_mirror() {
+	local uri
+	# shellcheck disable=SC2016 # apt's own placeholders
+	uri=$(apt-get indextargets --format '$(REPO_URI)|$(ORIGIN)|$(LABEL)' \
+		'Created-By: Packages' 2>/dev/null |
+		awk -F'|' '$2 == "Debian" && $3 == "Debian" { print $1; exit }')
+	if [ -z "$uri" ]; then
+		# Before the first `apt-get update` no origin is known.
+		# shellcheck disable=SC2016
+		uri=$(apt-get indextargets --format '$(REPO_URI)' \
+			'Created-By: Packages' 2>/dev/null |
+			awk '/\/debian\/?$/ { print; exit }')
+	fi
+	[ -n "$uri" ] || die "this machine's apt configuration names no Debian mirror; add one to /etc/apt/sources.list.d"
+	printf '%s\n' "${uri%/}"
+}
+
+# apt_root SUITE...: a private apt state for these suites; prints the path of
+# an apt.conf to be given through APT_CONFIG.
+apt_root() {
+	local root suite mirror
+	root=$SLUICE_CACHE/apt-$(printf '%s-' "$@")root
+	mirror=$(debian_mirror)
+	mkdir -p "$root"/{etc/apt/apt.conf.d,etc/apt/preferences.d,state/lists/partial,cache/archives/partial}
+	: >"$root/status"
+	for suite in "$@"; do
+		printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' \
+			"$mirror" "$suite"
+	done >"$root/etc/apt/sources.list"
+	cat >"$root/apt.conf" <<-CONF
+	Dir "$root";
+	Dir::Etc "$root/etc/apt";
+	Dir::State "$root/state";
+	Dir::State::status "$root/status";
+	Dir::Cache "$root/cache";
+	APT::Architecture "$(dpkg --print-architecture)";
+	APT::Sandbox::User "root";
+	CONF
+	# Proxies and the like are the machine's business: keep them.
+	cat /etc/apt/apt.conf.d/*proxy* 2>/dev/null >>"$root/apt.conf" || true
+	APT_CONFIG=$root/apt.conf apt-get -q update >&2
+	printf '%s\n' "$root/apt.conf"
+}
