@@ -84,7 +84,8 @@ check-unit: deps user
 check-guest: deps user
 	tests/guest.sh $(NAME)
 
-demo: demo-local
+demo:
+	@tests/demo/demo.sh
 
 demo-local:
 	@tests/demo/local.sh

@@ -47,7 +47,7 @@ struct sluiced_task {
 	struct sluiced_exported of;
 	struct sluiced_export exports[SLUICED_MAX_EXPORTS];
 	size_t export_count;
-	size_t exports_left;		/* that stay up */
+	size_t shared_left;		/* exports of the shared subsystem that stay up */
 	const struct sluice_attachment *att;
 };
 

@@ -78,6 +78,23 @@ static bool parse_allow(struct sluiced_export *export, struct json_object *list,
 	return true;
 }
 
+static bool parse_queues(struct sluiced_export *export, const struct sluiced_export_kind *kind,
+			 struct json_object *options, struct sluiced_fault *fault)
+{
+	uint64_t queues = 0, mdts_kb = 0;
+
+	if (sluice_json_u64(options, "queues", &queues) == -EINVAL || queues > UINT16_MAX ||
+	    sluice_json_u64(options, "mdts_kb", &mdts_kb) == -EINVAL || mdts_kb > UINT32_MAX)
+		return sluiced_fault(fault, SLUICED_INVALID_PARAMETER,
+				     "The export options queues and mdts_kb are numbers.");
+	if ((queues || mdts_kb) && !kind->up)
+		return sluiced_fault(fault, SLUICED_INVALID_PARAMETER,
+				     "The export options queues and mdts_kb are of a pci export only.");
+	export->queues = queues;
+	export->mdts_kb = mdts_kb;
+	return true;
+}
+
 bool sluiced_export_parse(struct sluiced_export *export, const char *kind,
 			  struct json_object *options, struct sluiced_fault *fault)
 {
@@ -114,7 +131,14 @@ bool sluiced_export_parse(struct sluiced_export *export, const char *kind,
 				     "The export names allowed hosts and allows any: choose one.");
 	export->policy_given = !err_any || allow;
 	export->allow_any = any || (!export->policy_given && k->any_by_default);
+	if (!parse_queues(export, k, options, fault))
+		return false;
 	return k->parse(export, fault);
+}
+
+bool sluiced_export_shared(const struct sluiced_export *export)
+{
+	return !kind_of(export->kind)->up;
 }
 
 static bool same_policy(const struct sluiced_export *a, const struct sluiced_export *b)
@@ -163,6 +187,17 @@ void sluiced_export_nqn(const uint8_t *uuid, char *nqn, size_t len)
 	snprintf(nqn, len, NQN_PREFIX SD_ID128_UUID_FORMAT_STR, SD_ID128_FORMAT_VAL(id));
 }
 
+void sluiced_export_serial(const uint8_t *uuid, char *serial, size_t len)
+{
+	char text[SD_ID128_STRING_MAX];
+	sd_id128_t id;
+
+	memcpy(id.bytes, uuid, sizeof(id.bytes));
+	sd_id128_to_string(id, text);
+	/* NVMe has room for 20 characters; half of them would be unique enough. */
+	snprintf(serial, len, "%.20s", text);
+}
+
 static bool ensure_subsystem(const struct sluiced_export *export,
 			     const struct sluiced_exported *of, const char *nqn, bool *made,
 			     struct sluiced_fault *fault)
@@ -178,7 +213,6 @@ static bool ensure_subsystem(const struct sluiced_export *export,
 		.allow = allow,
 		.allow_count = export->allow_count,
 	};
-	sd_id128_t id;
 	size_t i;
 
 	snprintf(device, sizeof(device), "/dev/sluice%u", of->index);
@@ -188,10 +222,7 @@ static bool ensure_subsystem(const struct sluiced_export *export,
 	/* Half of one, or one with other hosts, if there is any. */
 	if (!sluiced_nvmet_remove_subsystem(nqn, fault))
 		return false;
-	memcpy(id.bytes, of->uuid, sizeof(id.bytes));
-	sd_id128_to_string(id, serial);
-	/* NVMe has room for 20 characters; half of them would be unique enough. */
-	serial[20] = '\0';
+	sluiced_export_serial(of->uuid, serial, sizeof(serial));
 	for (i = 0; i < export->allow_count; i++)
 		allow[i] = export->allow[i];
 	return sluiced_nvmet_add_subsystem(&subsystem, fault);
@@ -239,12 +270,13 @@ static bool bring_up(struct sluiced_export *export, const struct sluiced_exporte
 bool sluiced_export_up(struct sluiced_export *export, const struct sluiced_exported *of,
 		       struct sluiced_fault *fault)
 {
+	const struct sluiced_export_kind *kind = kind_of(export->kind);
 	bool up;
 
 	if (!sluiced_export_require(export, fault))
 		return false;
 	pthread_mutex_lock(&configfs_lock);
-	up = bring_up(export, of, fault);
+	up = kind->up ? kind->up(export, of, fault) : bring_up(export, of, fault);
 	pthread_mutex_unlock(&configfs_lock);
 	return up;
 }
@@ -252,6 +284,7 @@ bool sluiced_export_up(struct sluiced_export *export, const struct sluiced_expor
 bool sluiced_export_is_up(const struct sluiced_export *export,
 			  const struct sluiced_exported *of)
 {
+	const struct sluiced_export_kind *kind = kind_of(export->kind);
 	char nqn[SLUICED_NQN_LEN], device[32];
 	bool up;
 
@@ -260,25 +293,35 @@ bool sluiced_export_is_up(const struct sluiced_export *export,
 		return false;
 	sluiced_export_nqn(of->uuid, nqn, sizeof(nqn));
 	snprintf(device, sizeof(device), "/dev/sluice%u", of->index);
-	up = sluiced_nvmet_linked(export->port_id, nqn) &&
-	     sluiced_nvmet_has_subsystem(nqn, device);
+	up = kind->is_up ? kind->is_up(export, of) :
+			   sluiced_nvmet_linked(export->port_id, nqn) &&
+				   sluiced_nvmet_has_subsystem(nqn, device);
 	pthread_mutex_unlock(&configfs_lock);
 	return up;
+}
+
+static bool take_down(const struct sluiced_export *export, const struct sluiced_exported *of,
+		      bool last, struct sluiced_fault *fault)
+{
+	char nqn[SLUICED_NQN_LEN];
+
+	sluiced_export_nqn(of->uuid, nqn, sizeof(nqn));
+	if (export->port_id &&
+	    !sluiced_nvmet_unlink(export->port_id, nqn, export->own_port, fault))
+		return false;
+	return !last || sluiced_nvmet_remove_subsystem(nqn, fault);
 }
 
 bool sluiced_export_down(const struct sluiced_export *export,
 			 const struct sluiced_exported *of, bool last,
 			 struct sluiced_fault *fault)
 {
-	char nqn[SLUICED_NQN_LEN];
-	bool down = true;
+	const struct sluiced_export_kind *kind = kind_of(export->kind);
+	bool down;
 
-	sluiced_export_nqn(of->uuid, nqn, sizeof(nqn));
 	pthread_mutex_lock(&configfs_lock);
-	if (export->port_id)
-		down = sluiced_nvmet_unlink(export->port_id, nqn, export->own_port, fault);
-	if (down && last)
-		down = sluiced_nvmet_remove_subsystem(nqn, fault);
+	down = kind->down ? kind->down(export, of, fault) :
+			    take_down(export, of, last, fault);
 	pthread_mutex_unlock(&configfs_lock);
 	return down;
 }
@@ -286,15 +329,23 @@ bool sluiced_export_down(const struct sluiced_export *export,
 struct json_object *sluiced_export_describe(const struct sluiced_export *export,
 					    const uint8_t *uuid)
 {
+	const struct sluiced_export_kind *kind = kind_of(export->kind);
 	struct json_object *o = json_object_new_object();
 	char nqn[SLUICED_NQN_LEN];
 
 	if (!o)
 		return NULL;
-	sluiced_export_nqn(uuid, nqn, sizeof(nqn));
+	if (kind->nqn)
+		kind->nqn(uuid, nqn, sizeof(nqn));
+	else
+		sluiced_export_nqn(uuid, nqn, sizeof(nqn));
 	json_object_object_add(o, "kind", json_object_new_string(export->kind));
 	json_object_object_add(o, "nqn", json_object_new_string(nqn));
 	json_object_object_add(o, "address", json_object_new_string(export->address));
 	json_object_object_add(o, "port_id", json_object_new_int(export->port_id));
+	if (kind->up) {
+		json_object_object_add(o, "queues", json_object_new_int(export->queues));
+		json_object_object_add(o, "mdts_kb", json_object_new_int(export->mdts_kb));
+	}
 	return o;
 }

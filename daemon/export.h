@@ -26,20 +26,22 @@ struct json_object;
 
 struct sluiced_export {
 	char kind[8];
-	char address[80];		/* as people write it; may be empty */
+	char address[80];		/* as people write it, of pci the controller; may be empty */
 	bool allow_any;
 	bool policy_given;		/* the request said who may connect */
 	char allow[SLUICED_MAX_ALLOW][SLUICED_NQN_LEN];
 	size_t allow_count;
 	uint16_t port_id;		/* once it is up */
 	bool own_port;			/* made by Sluice */
+	uint16_t queues;		/* of pci */
+	uint32_t mdts_kb;		/* of pci: the largest transfer */
 };
 
 /* What an export is of. */
 struct sluiced_exported {
 	uint32_t index;			/* of /dev/sluiceN */
 	uint8_t uuid[SLUICE_UUID_LEN];
-	bool first;			/* none is up: what is there is a dead daemon's */
+	bool first;			/* no shared one is up: what is there is a dead daemon's */
 	uint16_t own_ports[64];		/* ports that Sluice made, of all deployments */
 	size_t own_port_count;
 };
@@ -69,15 +71,24 @@ bool sluiced_export_up(struct sluiced_export *export, const struct sluiced_expor
 bool sluiced_export_is_up(const struct sluiced_export *export,
 			  const struct sluiced_exported *of);
 
-/* With @last the subsystem goes too. What is missing already is fine. */
+/*
+ * Whether it is one more port of the deployment's shared subsystem, as opposed to
+ * having one of its own.
+ */
+bool sluiced_export_shared(const struct sluiced_export *export);
+
+/* With @last the shared subsystem goes too. What is missing already is fine. */
 bool sluiced_export_down(const struct sluiced_export *export,
 			 const struct sluiced_exported *of, bool last,
 			 struct sluiced_fault *fault);
 
-/* "nqn.2026-01.org.sluice:UUID". */
+/* "nqn.2026-01.org.sluice:UUID", of the shared subsystem. */
 void sluiced_export_nqn(const uint8_t *uuid, char *nqn, size_t len);
 
-/* {kind, nqn, address, port_id}; NULL without memory. */
+/* Of subsystems: 20 characters. */
+void sluiced_export_serial(const uint8_t *uuid, char *serial, size_t len);
+
+/* {kind, nqn, address, port_id}, of pci {queues, mdts_kb} too; NULL without memory. */
 struct json_object *sluiced_export_describe(const struct sluiced_export *export,
 					    const uint8_t *uuid);
 
@@ -92,7 +103,15 @@ struct sluiced_export_kind {
 	/* Checks and normalises export->address, empty when none was given. */
 	bool (*parse)(struct sluiced_export *export, struct sluiced_fault *fault);
 	bool (*require)(struct sluiced_fault *fault);
+	/* Of a port of the shared subsystem. */
 	void (*address)(const struct sluiced_export *export, struct sluiced_port_address *port);
+	/* Of a kind with a subsystem of its own, as the functions above; else NULL. */
+	bool (*up)(struct sluiced_export *export, const struct sluiced_exported *of,
+		   struct sluiced_fault *fault);
+	bool (*is_up)(const struct sluiced_export *export, const struct sluiced_exported *of);
+	bool (*down)(const struct sluiced_export *export, const struct sluiced_exported *of,
+		     struct sluiced_fault *fault);
+	void (*nqn)(const uint8_t *uuid, char *nqn, size_t len);
 };
 
 extern const struct sluiced_export_kind sluiced_export_tcp;

@@ -2,7 +2,9 @@
 #include "exporting.h"
 
 #include <string.h>
+#include <unistd.h>
 
+#include "deploy.h"
 #include "log.h"
 
 /* What keeps an export down is an address or a module: people act slowly. */
@@ -17,6 +19,32 @@ const struct sluiced_export *sluiced_exporting_find(const struct sluiced_deploym
 		if (!strcmp(d->record.exports[i].kind, kind))
 			return &d->record.exports[i];
 	return NULL;
+}
+
+/*
+ * Over PCIe the host may be firmware, whose driver gives up on a request after 5 s
+ * (EDK2), and a controller reset, for which drivers wait 7.5 s (nvmet's CAP.TO),
+ * waits for every request. Linux asks six times before it gives up.
+ */
+#define PCI_DEADLINE_MS	3500
+
+/* Before the host is there, and after it is gone. What people asked for stays. */
+static void adjust_deadline(struct sluiced_deployment *d, bool pci)
+{
+	struct sluiced_fault fault;
+	int fd, err;
+
+	if (d->record.deadline_ms)
+		return;
+	fd = sluiced_deploy_module(&fault);
+	if (fd < 0)
+		return;
+	err = sluice_control_set_deadline(fd, d->index,
+					  pci ? PCI_DEADLINE_MS : SLUICE_DEADLINE_MS);
+	close(fd);
+	if (err)
+		sluiced_log(LOG_ERR, d->record.name,
+			    "The deadline of waiting requests cannot be set: %s.", strerror(-err));
 }
 
 /* What a job needs to know, copied: the record stays the loop's. */
@@ -110,6 +138,8 @@ void sluiced_exporting_restore(struct sluiced_deployment *d,
 	struct sluiced_task *task = &d->task;
 
 	describe(d);
+	if (sluiced_exporting_find(d, sluiced_export_pci.name))
+		adjust_deadline(d, true);
 	/* The kernel kept them: after a restart of the daemon a job is time lost. */
 	if (all_up(d)) {
 		d->exports_down = false;
@@ -125,6 +155,16 @@ void sluiced_exporting_restore(struct sluiced_deployment *d,
 
 /* Adding. */
 
+static const struct sluiced_export *first_shared(const struct sluiced_deployment *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->record.export_count; i++)
+		if (sluiced_export_shared(&d->record.exports[i]))
+			return &d->record.exports[i];
+	return NULL;
+}
+
 static bool add_work(struct sluiced_task *task)
 {
 	return sluiced_export_up(&task->exports[0], &task->of, &task->fault);
@@ -132,6 +172,8 @@ static bool add_work(struct sluiced_task *task)
 
 static void add_done(struct sluiced_deployment *d, struct sluiced_task *task)
 {
+	if (!task->ok)
+		adjust_deadline(d, sluiced_exporting_find(d, sluiced_export_pci.name));
 	if (task->ok) {
 		d->record.exports[d->record.export_count++] = task->exports[0];
 		sluiced_deployment_save(d);
@@ -147,6 +189,7 @@ void sluiced_exporting_add(struct sluiced_deployment *d, const struct sluiced_ex
 			   sluiced_answer_t to, void *ctx)
 {
 	struct sluiced_task *task = &d->task;
+	const struct sluiced_export *other;
 	struct sluiced_fault fault;
 
 	if (sluiced_exporting_find(d, export->kind)) {
@@ -156,13 +199,16 @@ void sluiced_exporting_add(struct sluiced_deployment *d, const struct sluiced_ex
 		return to(ctx, &fault);
 	}
 	task->exports[0] = *export;
-	if (d->record.export_count &&
-	    !sluiced_export_agree(&task->exports[0], &d->record.exports[0], &fault))
+	other = first_shared(d);
+	if (other && sluiced_export_shared(export) &&
+	    !sluiced_export_agree(&task->exports[0], other, &fault))
 		return to(ctx, &fault);
 	d->answer = to;
 	d->answer_ctx = ctx;
 	describe(d);
-	task->of.first = !d->record.export_count;
+	task->of.first = !other;
+	if (!strcmp(export->kind, sluiced_export_pci.name))
+		adjust_deadline(d, true);
 	sluiced_deployment_task(d, add_work, add_done);
 }
 
@@ -170,13 +216,15 @@ void sluiced_exporting_add(struct sluiced_deployment *d, const struct sluiced_ex
 
 static bool remove_work(struct sluiced_task *task)
 {
-	size_t i;
+	size_t i, shared = task->shared_left;
 
 	for (i = 0; i < task->export_count; i++)
-		if (!sluiced_export_down(&task->exports[i], &task->of,
-					 i + 1 == task->export_count && !task->exports_left,
-					 &task->fault))
+		shared += sluiced_export_shared(&task->exports[i]);
+	for (i = 0; i < task->export_count; i++) {
+		shared -= sluiced_export_shared(&task->exports[i]);
+		if (!sluiced_export_down(&task->exports[i], &task->of, !shared, &task->fault))
 			return false;
+	}
 	return true;
 }
 
@@ -203,7 +251,8 @@ static void remove_done(struct sluiced_deployment *d, struct sluiced_task *task)
 		forget(&d->record, task->exports[i].kind);
 	if (task->ok)
 		sluiced_deployment_save(d);
-	else
+	adjust_deadline(d, sluiced_exporting_find(d, sluiced_export_pci.name));
+	if (!task->ok)
 		/* What came down half way goes up again. */
 		retry_later(d);
 	answer(d, task->ok ? NULL : &task->fault);
@@ -215,11 +264,12 @@ void sluiced_exporting_remove(struct sluiced_deployment *d, const char *kind,
 	struct sluiced_task *task = &d->task;
 	size_t i;
 
-	task->export_count = 0;
+	task->export_count = task->shared_left = 0;
 	for (i = 0; i < d->record.export_count; i++)
 		if (!kind || !strcmp(d->record.exports[i].kind, kind))
 			task->exports[task->export_count++] = d->record.exports[i];
-	task->exports_left = d->record.export_count - task->export_count;
+		else
+			task->shared_left += sluiced_export_shared(&d->record.exports[i]);
 	if (!task->export_count)
 		return to(ctx, NULL);
 	d->answer = to;

@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,18 +26,6 @@ static bool failed(struct sluiced_fault *fault, const char *step, int err)
 	return sluiced_fault(fault, SLUICED_EXPORT_FAILED,
 			     "The export failed in the kernel's NVMe target at %s: %s.", step,
 			     strerror(-err));
-}
-
-__attribute__((format(printf, 3, 4)))
-static int join(char *path, size_t len, const char *format, ...)
-{
-	va_list args;
-	int n;
-
-	va_start(args, format);
-	n = vsnprintf(path, len, format, args);
-	va_end(args);
-	return n < (int)len ? 0 : -ENAMETOOLONG;
 }
 
 /* An attribute of the directory at @path; nothing for empty values. */
@@ -86,7 +73,7 @@ bool sluiced_nvmet_has_subsystem(const char *nqn, const char *device)
 {
 	char dir[PATH_MAX];
 
-	return !join(dir, sizeof(dir), NVMET "/subsystems/%s/namespaces/1", nqn) &&
+	return !sluiced_sysfs_path(dir, sizeof(dir), NVMET "/subsystems/%s/namespaces/1", nqn) &&
 	       same(dir, "enable", "1") && same(dir, "device_path", device);
 }
 
@@ -95,9 +82,9 @@ static bool allow_host(const char *subsystem, const char *host, struct sluiced_f
 	char path[PATH_MAX], link[PATH_MAX];
 	int err;
 
-	err = join(path, sizeof(path), NVMET "/hosts/%s", host);
+	err = sluiced_sysfs_path(path, sizeof(path), NVMET "/hosts/%s", host);
 	if (!err)
-		err = join(link, sizeof(link), "%s/allowed_hosts/%s", subsystem, host);
+		err = sluiced_sysfs_path(link, sizeof(link), "%s/allowed_hosts/%s", subsystem, host);
 	if (!err && mkdir(path, 0755) < 0 && errno != EEXIST)
 		err = -errno;
 	if (!err && symlink(path, link) < 0)
@@ -105,12 +92,22 @@ static bool allow_host(const char *subsystem, const char *host, struct sluiced_f
 	return !err || failed(fault, "allowing a host", err);
 }
 
+static bool set_number(const char *path, const char *name, uint32_t value,
+		       struct sluiced_fault *fault)
+{
+	char text[16] = "";
+
+	if (value)
+		snprintf(text, sizeof(text), "%u", value);
+	return set(path, name, text, fault);
+}
+
 static bool add_namespace(const char *path, const struct sluiced_subsystem *s,
 			  struct sluiced_fault *fault)
 {
 	char dir[PATH_MAX];
 
-	if (join(dir, sizeof(dir), "%s/namespaces/1", path) || mkdir(dir, 0755) < 0)
+	if (sluiced_sysfs_path(dir, sizeof(dir), "%s/namespaces/1", path) || mkdir(dir, 0755) < 0)
 		return failed(fault, "creating the namespace", -errno);
 	return set(dir, "device_path", s->device, fault) &&
 	       set(dir, "device_uuid", s->uuid, fault) &&
@@ -125,6 +122,9 @@ static bool fill_subsystem(const char *path, const struct sluiced_subsystem *s,
 	/* Who may connect last: nobody must see it half made. */
 	if (!set(path, "attr_model", MODEL, fault) ||
 	    !set(path, "attr_serial", s->serial, fault) ||
+	    !set_number(path, "attr_vendor_id", s->vendor_id, fault) ||
+	    !set_number(path, "attr_subsys_vendor_id", s->vendor_id, fault) ||
+	    !set_number(path, "attr_qid_max", s->queues, fault) ||
 	    !set(path, "attr_allow_any_host", "0", fault) || !add_namespace(path, s, fault))
 		return false;
 	for (i = 0; i < s->allow_count; i++)
@@ -139,7 +139,7 @@ bool sluiced_nvmet_add_subsystem(const struct sluiced_subsystem *s, struct sluic
 	char path[PATH_MAX];
 	int err;
 
-	err = join(path, sizeof(path), NVMET "/subsystems/%s", s->nqn);
+	err = sluiced_sysfs_path(path, sizeof(path), NVMET "/subsystems/%s", s->nqn);
 	if (!err && mkdir(path, 0755) < 0)
 		err = -errno;
 	if (err)
@@ -163,7 +163,7 @@ static int remove_entries(const char *dir, int (*remove)(const char *path))
 		return errno == ENOENT ? 0 : -errno;
 	while (!err && (entry = readdir(entries)))
 		if (entry->d_name[0] != '.')
-			err = join(path, sizeof(path), "%s/%s", dir, entry->d_name) ?:
+			err = sluiced_sysfs_path(path, sizeof(path), "%s/%s", dir, entry->d_name) ?:
 			      remove(path);
 	closedir(entries);
 	return err;
@@ -177,7 +177,7 @@ static int remove_host(const char *path)
 
 	if (unlink(path) < 0)
 		return -errno;
-	if (!join(dir, sizeof(dir), NVMET "/hosts/%s", name) &&
+	if (!sluiced_sysfs_path(dir, sizeof(dir), NVMET "/hosts/%s", name) &&
 	    (sluiced_sysfs_read_at(dir, "dhchap_key", key, sizeof(key)) || !key[0]))
 		rmdir(dir);
 	return 0;
@@ -206,7 +206,7 @@ static int take_off_ports(const char *nqn)
 	while (!err && (entry = readdir(ports))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		err = join(path, sizeof(path), NVMET "/ports/%s/subsystems/%s", entry->d_name,
+		err = sluiced_sysfs_path(path, sizeof(path), NVMET "/ports/%s/subsystems/%s", entry->d_name,
 			   nqn);
 		if (!err && unlink(path) < 0 && errno != ENOENT)
 			err = -errno;
@@ -221,17 +221,17 @@ bool sluiced_nvmet_remove_subsystem(const char *nqn, struct sluiced_fault *fault
 	struct stat st;
 	int err;
 
-	err = join(path, sizeof(path), NVMET "/subsystems/%s", nqn);
+	err = sluiced_sysfs_path(path, sizeof(path), NVMET "/subsystems/%s", nqn);
 	if (!err && stat(path, &st) < 0)
 		return true;
 	err = err ?: take_off_ports(nqn);
 	if (err)
 		return failed(fault, "taking the subsystem off its ports", err);
-	err = join(dir, sizeof(dir), "%s/allowed_hosts", path) ?:
+	err = sluiced_sysfs_path(dir, sizeof(dir), "%s/allowed_hosts", path) ?:
 	      remove_entries(dir, remove_host);
 	if (err)
 		return failed(fault, "removing allowed hosts", err);
-	err = join(dir, sizeof(dir), "%s/namespaces", path) ?:
+	err = sluiced_sysfs_path(dir, sizeof(dir), "%s/namespaces", path) ?:
 	      remove_entries(dir, remove_namespace);
 	if (err)
 		return failed(fault, "removing the namespace", err);
@@ -322,8 +322,8 @@ bool sluiced_nvmet_link(const struct sluiced_port *port, const char *nqn, uint16
 	if (number < 0)
 		return false;
 	snprintf(dir, sizeof(dir), NVMET "/ports/%d", number);
-	err = join(target, sizeof(target), NVMET "/subsystems/%s", nqn) ?:
-	      join(link, sizeof(link), "%s/subsystems/%s", dir, nqn);
+	err = sluiced_sysfs_path(target, sizeof(target), NVMET "/subsystems/%s", nqn) ?:
+	      sluiced_sysfs_path(link, sizeof(link), "%s/subsystems/%s", dir, nqn);
 	if (!err && symlink(target, link) < 0 && errno != EEXIST)
 		err = -errno;
 	if (err) {
@@ -340,7 +340,7 @@ bool sluiced_nvmet_linked(uint16_t id, const char *nqn)
 	char path[PATH_MAX];
 	struct stat st;
 
-	return !join(path, sizeof(path), NVMET "/ports/%u/subsystems/%s", id, nqn) &&
+	return !sluiced_sysfs_path(path, sizeof(path), NVMET "/ports/%u/subsystems/%s", id, nqn) &&
 	       !lstat(path, &st);
 }
 
@@ -350,7 +350,7 @@ bool sluiced_nvmet_unlink(uint16_t id, const char *nqn, bool remove,
 	char path[PATH_MAX];
 	int err;
 
-	err = join(path, sizeof(path), NVMET "/ports/%u/subsystems/%s", id, nqn);
+	err = sluiced_sysfs_path(path, sizeof(path), NVMET "/ports/%u/subsystems/%s", id, nqn);
 	if (!err && unlink(path) < 0 && errno != ENOENT)
 		err = -errno;
 	if (err)

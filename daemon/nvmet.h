@@ -20,6 +20,8 @@ struct sluiced_subsystem {
 	bool allow_any;
 	const char *const *allow;	/* host NQNs */
 	size_t allow_count;
+	uint16_t vendor_id;		/* PCI; 0 leaves it unset */
+	uint16_t queues;		/* for I/O; 0: as many as the kernel likes */
 };
 
 /* How hosts reach subsystems. Empty strings are attributes that are not set. */

@@ -82,6 +82,8 @@ static struct json_object *export_to_json(const struct sluiced_export *export)
 	json_object_object_add(o, "allow_any", json_object_new_boolean(export->allow_any));
 	json_object_object_add(o, "allow", allow);
 	add_number(o, "port_id", export->port_id);
+	add_number(o, "queues", export->queues);
+	add_number(o, "mdts_kb", export->mdts_kb);
 	json_object_object_add(o, "own_port", json_object_new_boolean(export->own_port));
 	return o;
 }
@@ -187,15 +189,18 @@ static bool export_from_json(struct json_object *o, struct sluiced_export *expor
 	struct json_object *options = json_object_new_object();
 	struct json_object *allow = get_object(o, "allow", json_type_array);
 	const char *kind, *address;
-	uint64_t port_id = 0;
+	uint64_t port_id = 0, queues = 0, mdts_kb = 0;
 	bool any, own, valid;
 
 	valid = !sluice_json_string(o, "kind", &kind) &&
 		!sluice_json_string(o, "address", &address) && get_bool(o, "allow_any", &any) &&
 		get_bool(o, "own_port", &own) && get_number(o, "port_id", UINT16_MAX, &port_id) &&
-		allow;
+		get_number(o, "queues", UINT16_MAX, &queues) &&
+		get_number(o, "mdts_kb", UINT32_MAX, &mdts_kb) && allow;
 	if (valid) {
 		add_text(options, "address", address);
+		add_number(options, "queues", queues);
+		add_number(options, "mdts_kb", mdts_kb);
 		json_object_object_add(options, "allow_any", json_object_new_boolean(any));
 		json_object_object_add(options, "allow", json_object_get(allow));
 		valid = sluiced_export_parse(export, kind, options, &ignored);

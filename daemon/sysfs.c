@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,17 @@
 #include <unistd.h>
 
 #include <systemd/sd-id128.h>
+
+int sluiced_sysfs_path(char *path, size_t len, const char *format, ...)
+{
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(path, len, format, args);
+	va_end(args);
+	return n < (int)len ? 0 : -ENAMETOOLONG;
+}
 
 int sluiced_sysfs_read(const char *path, char *buf, size_t len)
 {

@@ -6,6 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Formats a path. 0 or -ENAMETOOLONG. */
+int sluiced_sysfs_path(char *path, size_t len, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
 /* The file's text without trailing blanks; cut to @len. 0 or -errno. */
 int sluiced_sysfs_read(const char *path, char *buf, size_t len);
 int sluiced_sysfs_read_at(const char *dir, const char *name, char *buf, size_t len);

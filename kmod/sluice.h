@@ -45,12 +45,6 @@ struct vm_area_struct;
 
 #define SLUICE_BLOCK_SECTORS (SLUICE_BLOCK_SIZE >> SECTOR_SHIFT)
 
-/*
- * A parked request ends after 20 s: inside Linux hosts' 30 s NVMe timeout, so
- * that they see a status they retry instead of resetting the controller. An
- * export to firmware, whose NVMe driver gives up after 5 s, lowers it to 4 s.
- */
-#define SLUICE_DEADLINE_MS	20000
 /* How often deadlines are looked at: a request may wait this much longer. */
 #define SLUICE_DEADLINE_TICK_MS	100
 /* Silence of a daemon after which another one may take its place. */

@@ -24,10 +24,6 @@ enum {
 	OPT_DEADLINE,
 	OPT_MIN_RATE,
 	OPT_MAX_RATE,
-	OPT_EXPORT,
-	OPT_ADDRESS,
-	OPT_ALLOW,
-	OPT_ALLOW_ANY,
 };
 
 const struct sluice_option sluice_deploy_options[] = {
@@ -41,14 +37,18 @@ const struct sluice_option sluice_deploy_options[] = {
 	{ OPT_FORMAT, "format", NULL, "Start from nothing: without it the deployment that the "
 	  "disk holds is resumed." },
 	{ OPT_FORCE, "force", NULL, "With --format: overwrite whatever the disk holds." },
-	{ OPT_EXPORT, "export", "tcp|loop|pci", "Also export the device, see \"sluicectl help "
-	  "export\" for this and the next three options." },
-	{ OPT_ADDRESS, "address", "ADDR[:PORT]", "Where a tcp export listens, 127.0.0.1:4420 by "
+	{ SLUICE_EXPORT_KIND, "export", "tcp|loop|pci", "Also export the device, see \"sluicectl help "
+	  "export\" for this and the next options." },
+	{ SLUICE_EXPORT_ADDRESS, "address", "ADDR[:PORT]", "Where a tcp export listens, 127.0.0.1:4420 by "
 	  "default." },
-	{ OPT_ALLOW, "allow", "HOSTNQN", "A host that may connect. May be repeated." },
-	{ OPT_ALLOW_ANY, "allow-any", NULL, "Let every host connect." },
+	{ SLUICE_EXPORT_ALLOW, "allow", "HOSTNQN", "A host that may connect. May be repeated." },
+	{ SLUICE_EXPORT_ALLOW_ANY, "allow-any", NULL, "Let every host connect." },
+	{ SLUICE_EXPORT_CONTROLLER, "controller", "EPC", "The PCI endpoint controller of a pci "
+	  "export." },
+	{ SLUICE_EXPORT_QUEUES, "queues", "N", "I/O queues of a pci export." },
+	{ SLUICE_EXPORT_MDTS, "mdts", "KIB", "The largest transfer of a pci export." },
 	{ OPT_DEADLINE, "deadline", "MS", "Milliseconds that a host request may wait for the "
-	  "source, 20000 by default." },
+	  "source, 20000 by default and 3500 while it is exported over pci." },
 	{ OPT_MIN_RATE, "min-rate", "RATE", "Bytes a second below which the copy does not yield "
 	  "to the host." },
 	{ OPT_MAX_RATE, "max-rate", "RATE", "Bytes a second above which the copy does not go." },
@@ -102,16 +102,6 @@ static int take(struct sluice_args *args, struct request *req, int id, const cha
 	case OPT_FORCE:
 		req->force = true;
 		return 0;
-	case OPT_EXPORT:
-		return sluice_export_take_kind(args->ctl, &req->export, value);
-	case OPT_ADDRESS:
-		req->export.address = value;
-		return 0;
-	case OPT_ALLOW:
-		return sluice_export_take_allow(args->ctl, &req->export, value);
-	case OPT_ALLOW_ANY:
-		req->export.allow_any = true;
-		return 0;
 	case OPT_DEADLINE:
 		return sluice_args_number(args, "deadline", value, 1, DEADLINE_MAX_MS,
 					  &req->deadline_ms);
@@ -121,8 +111,9 @@ static int take(struct sluice_args *args, struct request *req, int id, const cha
 	case OPT_MAX_RATE:
 		req->has_max = true;
 		return sluice_args_rate(args, "max-rate", value, &req->max_rate);
+	default:
+		return sluice_export_take(args, &req->export, id, value);
 	}
-	return 0;
 }
 
 /*

@@ -11,25 +11,24 @@
 #include "command.h"
 #include "deployment.h"
 
-enum {
-	OPT_KIND = 1,
-	OPT_ADDRESS,
-	OPT_ALLOW,
-	OPT_ALLOW_ANY,
-};
-
 const struct sluice_option sluice_export_options[] = {
-	{ OPT_KIND, "kind", "tcp|loop|pci", "Over the network, to this machine, or to the host "
+	{ SLUICE_EXPORT_KIND, "kind", "tcp|loop|pci", "Over the network, to this machine, or to the host "
 	  "that the card sits in. The same as the word KIND." },
-	{ OPT_ADDRESS, "address", "ADDR[:PORT]", "Where a tcp export listens, 127.0.0.1:4420 by "
+	{ SLUICE_EXPORT_ADDRESS, "address", "ADDR[:PORT]", "Where a tcp export listens, 127.0.0.1:4420 by "
 	  "default." },
-	{ OPT_ALLOW, "allow", "HOSTNQN", "A host that may connect. May be repeated." },
-	{ OPT_ALLOW_ANY, "allow-any", NULL, "Let every host connect." },
+	{ SLUICE_EXPORT_ALLOW, "allow", "HOSTNQN", "A host that may connect. May be repeated." },
+	{ SLUICE_EXPORT_ALLOW_ANY, "allow-any", NULL, "Let every host connect." },
+	{ SLUICE_EXPORT_CONTROLLER, "controller", "EPC", "The PCI endpoint controller of a pci export; needed "
+	  "only where the card has several." },
+	{ SLUICE_EXPORT_QUEUES, "queues", "N", "I/O queues of a pci export, 4 by default; each needs an "
+	  "interrupt vector, and one is for administration." },
+	{ SLUICE_EXPORT_MDTS, "mdts", "KIB", "The largest transfer of a pci export, 512 by default; a power "
+	  "of two." },
 	{ 0 },
 };
 
 const struct sluice_option sluice_unexport_options[] = {
-	{ OPT_KIND, "kind", "tcp|loop|pci", "Only the export of this kind." },
+	{ SLUICE_EXPORT_KIND, "kind", "tcp|loop|pci", "Only the export of this kind." },
 	{ 0 },
 };
 
@@ -38,8 +37,7 @@ static bool is_kind(const char *word)
 	return !strcmp(word, "tcp") || !strcmp(word, "loop") || !strcmp(word, "pci");
 }
 
-int sluice_export_take_kind(struct sluice_ctl *ctl, struct sluice_export_request *req,
-			    const char *kind)
+static int take_kind(struct sluice_ctl *ctl, struct sluice_export_request *req, const char *kind)
 {
 	if (!is_kind(kind))
 		return sluice_usage(ctl, "The kind of export \"%s\" is unknown; there are tcp, "
@@ -48,8 +46,7 @@ int sluice_export_take_kind(struct sluice_ctl *ctl, struct sluice_export_request
 	return 0;
 }
 
-int sluice_export_take_allow(struct sluice_ctl *ctl, struct sluice_export_request *req,
-			     const char *nqn)
+static int take_allow(struct sluice_ctl *ctl, struct sluice_export_request *req, const char *nqn)
 {
 	if (strncmp(nqn, "nqn.", 4) || !nqn[4] || strlen(nqn) > 223)
 		return sluice_usage(ctl, "\"%s\" is not the NQN of a host; it starts with "
@@ -60,6 +57,36 @@ int sluice_export_take_allow(struct sluice_ctl *ctl, struct sluice_export_reques
 	return 0;
 }
 
+int sluice_export_take(struct sluice_args *args, struct sluice_export_request *req, int id,
+		       const char *value)
+{
+	switch (id) {
+	case SLUICE_EXPORT_KIND:
+		return take_kind(args->ctl, req, value);
+	case SLUICE_EXPORT_ADDRESS:
+		req->address = value;
+		return 0;
+	case SLUICE_EXPORT_ALLOW:
+		return take_allow(args->ctl, req, value);
+	case SLUICE_EXPORT_ALLOW_ANY:
+		req->allow_any = true;
+		return 0;
+	case SLUICE_EXPORT_CONTROLLER:
+		req->controller = value;
+		return 0;
+	case SLUICE_EXPORT_QUEUES:
+		return sluice_args_number(args, "queues", value, 2, 127, &req->queues);
+	case SLUICE_EXPORT_MDTS:
+		return sluice_args_number(args, "mdts", value, 4, 2048, &req->mdts_kb);
+	}
+	return 0;
+}
+
+static bool is_of_pci(const struct sluice_export_request *req)
+{
+	return req->controller || req->queues || req->mdts_kb;
+}
+
 int sluice_export_check(struct sluice_ctl *ctl, const struct sluice_export_request *req,
 			bool required)
 {
@@ -67,11 +94,19 @@ int sluice_export_check(struct sluice_ctl *ctl, const struct sluice_export_reque
 		if (required)
 			return sluice_usage(ctl, "The kind of export is missing; name it: tcp, "
 					    "loop or pci.");
-		if (req->address || req->allow || req->allow_any)
-			return sluice_usage(ctl, "The options --address, --allow and --allow-any "
-					    "mean something only with --export.");
+		if (req->address || req->allow || req->allow_any || is_of_pci(req))
+			return sluice_usage(ctl, "The options --address, --allow, --allow-any, "
+					    "--controller, --queues and --mdts mean something "
+					    "only with --export.");
 		return 0;
 	}
+	if (is_of_pci(req) && strcmp(req->kind, "pci"))
+		return sluice_usage(ctl, "Only a pci export has --controller, --queues and --mdts.");
+	if (req->controller && !*req->controller)
+		return sluice_usage(ctl, "The name after --controller is empty.");
+	if (!strcmp(req->kind, "pci") && (req->allow || req->allow_any))
+		return sluice_usage(ctl, "A pci export has one host, the machine that the card sits "
+				    "in; leave --allow and --allow-any out.");
 	if (req->address && strcmp(req->kind, "tcp"))
 		return sluice_usage(ctl, "Only a tcp export has an --address.");
 	if (req->address && !*req->address)
@@ -87,6 +122,13 @@ struct json_object *sluice_export_options_of(const struct sluice_export_request 
 
 	if (req->address)
 		json_object_object_add(obj, "address", json_object_new_string(req->address));
+	/* To sluiced, too, it is where the export is. */
+	if (req->controller)
+		json_object_object_add(obj, "address", json_object_new_string(req->controller));
+	if (req->queues)
+		json_object_object_add(obj, "queues", json_object_new_uint64(req->queues));
+	if (req->mdts_kb)
+		json_object_object_add(obj, "mdts_kb", json_object_new_uint64(req->mdts_kb));
 	if (req->allow)
 		json_object_object_add(obj, "allow", json_object_get(req->allow));
 	if (req->allow_any)
@@ -100,34 +142,16 @@ void sluice_export_request_free(struct sluice_export_request *req)
 	req->allow = NULL;
 }
 
-static int take(struct sluice_ctl *ctl, struct sluice_export_request *req, int id,
-		const char *value)
-{
-	switch (id) {
-	case OPT_KIND:
-		return sluice_export_take_kind(ctl, req, value);
-	case OPT_ADDRESS:
-		req->address = value;
-		return 0;
-	case OPT_ALLOW:
-		return sluice_export_take_allow(ctl, req, value);
-	case OPT_ALLOW_ANY:
-		req->allow_any = true;
-		return 0;
-	}
-	return 0;
-}
-
 /* Both commands' options and NAME. */
-static int read_request(struct sluice_ctl *ctl, struct sluice_args *args,
-			struct sluice_export_request *req, const char **name)
+static int read_request(struct sluice_args *args, struct sluice_export_request *req,
+			const char **name)
 {
 	const char *value;
 	int id, status;
 
 	*name = NULL;
 	while ((id = sluice_args_next(args, &value)) > 0) {
-		status = take(ctl, req, id, value);
+		status = sluice_export_take(args, req, id, value);
 		if (status)
 			return status;
 	}
@@ -170,7 +194,7 @@ static int export(struct sluice_ctl *ctl, struct sluice_args *args,
 	char *name;
 	int status;
 
-	status = read_request(ctl, args, req, &given);
+	status = read_request(args, req, &given);
 	if (!status)
 		status = sluice_export_check(ctl, req, true);
 	if (status)
@@ -212,7 +236,7 @@ int sluice_cmd_unexport(struct sluice_ctl *ctl, int argc, char **argv)
 	char *name;
 	int status;
 
-	status = read_request(ctl, &args, &req, &given);
+	status = read_request(&args, &req, &given);
 	if (status)
 		return status;
 	parameters = json_object_new_object();

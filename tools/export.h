@@ -4,8 +4,10 @@
 #define SLUICE_TOOLS_EXPORT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct json_object;
+struct sluice_args;
 struct sluice_ctl;
 
 /* All zeroes: none. The strings are the command line's. */
@@ -14,13 +16,24 @@ struct sluice_export_request {
 	const char *address;
 	struct json_object *allow;	/* array of NQNs */
 	bool allow_any;
+	const char *controller;
+	uint64_t queues, mdts_kb;	/* 0: sluiced's default */
 };
 
-/* 0 or an exit status. */
-int sluice_export_take_kind(struct sluice_ctl *ctl, struct sluice_export_request *req,
-			    const char *kind);
-int sluice_export_take_allow(struct sluice_ctl *ctl, struct sluice_export_request *req,
-			     const char *nqn);
+/* Options of exports, beyond those of the commands that have them. */
+enum {
+	SLUICE_EXPORT_KIND = 100,
+	SLUICE_EXPORT_ADDRESS,
+	SLUICE_EXPORT_ALLOW,
+	SLUICE_EXPORT_ALLOW_ANY,
+	SLUICE_EXPORT_CONTROLLER,
+	SLUICE_EXPORT_QUEUES,
+	SLUICE_EXPORT_MDTS,
+};
+
+/* One of them. 0 or an exit status. */
+int sluice_export_take(struct sluice_args *args, struct sluice_export_request *req, int id,
+		       const char *value);
 
 /* Whether the options belong together. 0 or an exit status. */
 int sluice_export_check(struct sluice_ctl *ctl, const struct sluice_export_request *req,

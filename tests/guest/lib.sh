@@ -99,16 +99,26 @@ host_connect() {
 	die "the host driver shows no disk for $1"
 }
 
-# written_start DISK: from now on note what is written to the disk.
+# storage_cut, storage_mend: the network between us and the storage.
+storage_cut() { ip -n storage link set sto down; }
+storage_mend() { ip -n storage link set sto up; }
+
+# Bytes that came from the storage since the machine started.
+storage_received() { cat /sys/class/net/sto/statistics/rx_bytes; }
+
+# written_start DISK: from now on note what is written to the disk. With bios,
+# where there are no requests (/dev/sluiceN).
 written_start() {
-	local t=/sys/kernel/tracing numbers
+	local t=/sys/kernel/tracing numbers event=block_rq_issue
+	[ ! -e "/sys/block/${1#/dev/}/sluice" ] || event=block_bio_queue
+	written_event=$event
 	numbers=$(lsblk -dno MAJ:MIN "$1" | tr -d ' ')
 	echo 0 >$t/tracing_on
 	echo 16384 >$t/buffer_size_kb
 	echo >$t/trace
 	echo "dev == $(((${numbers%:*} << 20) | ${numbers#*:})) && (rwbs ~ \"*W*\" || rwbs ~ \"*D*\")" \
-		>$t/events/block/block_rq_issue/filter
-	echo 1 >$t/events/block/block_rq_issue/enable
+		>"$t/events/block/$event/filter"
+	echo 1 >"$t/events/block/$event/enable"
 	echo 1 >$t/tracing_on
 }
 
@@ -116,12 +126,12 @@ written_start() {
 written_stop() {
 	local t=/sys/kernel/tracing
 	echo 0 >$t/tracing_on
-	echo 0 >$t/events/block/block_rq_issue/enable
+	echo 0 >"$t/events/block/$written_event/enable"
 	awk '/^overrun:/ && $2 > 0 { exit 1 }' $t/per_cpu/cpu*/stats ||
 		die "the trace of the host's writes overran its buffer"
-	awk '{
+	awk -v event="$written_event:" '{
 		for (i = 1; i < NF; i++)
-			if ($i == "block_rq_issue:" && $(i + 2) ~ /[WD]/)
+			if ($i == event && $(i + 2) ~ /[WD]/)
 				for (j = i; j < NF; j++)
 					if ($j == "+" && $(j + 1) > 0)
 						print $(j - 1), $(j + 1)

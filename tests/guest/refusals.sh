@@ -55,6 +55,8 @@ refuse "blank disk without --format" 9 '--format' --source "$source" --local /de
 head -c 1000100 /dev/urandom >/tmp/odd
 refuse "image of an odd size" 6 '/tmp/odd' --source file:/tmp/odd --local /dev/vdb --format
 refuse "size below the image" 2 'size' --source "$source" --local /dev/vdb --format --size 1M
+refuse "no PCI endpoint controller" 13 '/sys/class/pci_epc' --source "$source" --local /dev/vdb --format \
+	--export pci
 
 mke2fs -q -F /dev/vdb
 refuse "a file system" 8 '/dev/vdb' --source "$source" --local /dev/vdb --format

@@ -4,7 +4,8 @@
 
 console.py serve DIR    connect to DIR/serial; append what comes to
                         DIR/console.log, phases of the boot to DIR/phases as
-                        lines "BOOT PHASE MILLISECONDS"; serve DIR/console
+                        lines "BOOT PHASE MILLISECONDS", the time of each to
+                        DIR/starts; serve DIR/console
 console.py mark DIR     a new boot starts now
 console.py run DIR SECONDS COMMAND
                         log in if need be, run COMMAND there, print what it
@@ -49,6 +50,8 @@ class Console:
         self.shell = False
         self.output = b""
         print(self.boot, "start", 0, file=self.phases)
+        with open("starts", "a") as starts:
+            print(self.boot, time.time_ns() // 1000000, file=starts)
 
     def read(self):
         data = self.serial.recv(65536)

@@ -13,16 +13,22 @@
 #	                          start the SmartNIC machine; OPTIONs are guest.sh's
 #	lab_nic_wait KEY SECONDS  until the script says so (nic_say in nic.sh)
 #	lab_nic_tell KEY          let the script hear it (nic_hear)
+#	lab_nic_run SECONDS COMMAND
+#	                          in the script's shell, if it is a server (nic_serve):
+#	                          output and status
 #	lab_nic_end               wait for the script's end: its status
 #	lab_nic_kill              a power cut
-#	lab_host_on [FILE]        power the host on, its disk behind the wire; FILE: a
-#	                          copy of this image on QEMU's own NVMe device instead
+#	lab_host_on [FILE [wire]] power the host on, its disk behind the wire; FILE: a
+#	                          copy of this image on QEMU's own NVMe device instead,
+#	                          or, with "wire", first
 #	lab_host_wait PHASE SECONDS
 #	                          start, firmware, grub, kernel or login of the current
 #	                          boot; prints its milliseconds since power-on or reset
 #	lab_host_run SECONDS COMMAND
 #	                          in a root shell of the host: output and status
 #	lab_host_reset            the reset button
+#	lab_host_left SECONDS     until the host has switched itself off
+#	lab_host_forget           its boot entries, as a new machine would have
 #	lab_host_off              a power cut; the wire has forgotten the host then. Also
 #	                          of a host that is off
 #	lab_wire KEY              a value of the wire's status
@@ -150,6 +156,23 @@ lab_nic_wait() {
 
 lab_nic_tell() { : >"$lab_out/nic/told-$1"; }
 
+lab_nic_answered() {
+	[ -e "$lab_out/nic/status-$1" ] || ! kill -0 "$lab_nic_pid" 2>/dev/null
+}
+
+lab_nic_run() {
+	local nic=$lab_out/nic n
+	# Counted there: the caller may be a subshell.
+	n=$(find "$nic" -name 'order-*' | wc -l)
+	printf '%s\n' "$2" >"$nic/new-order"
+	mv "$nic/new-order" "$nic/order-$((++n))"
+	lab_until "$1" lab_nic_answered "$n" || true
+	[ ! -e "$nic/answer-$n" ] || cat "$nic/answer-$n"
+	[ -e "$nic/status-$n" ] ||
+		die "the SmartNIC machine did not do \"$2\" in $1 s; logs are in $lab_out"
+	return "$(<"$nic/status-$n")"
+}
+
 lab_nic_end() {
 	local status=0
 	wait "$lab_nic_pid" || status=$?
@@ -173,11 +196,12 @@ lab_host_on() {
 		# shellcheck disable=SC2054 # QEMU's commas
 		disk=(-drive "if=none,id=disk,format=raw,snapshot=on,file=$1"
 			-device nvme,drive=disk,serial=sluice,bootindex=1)
-	else
+	fi
+	if [ -z "${1:-}" ] || [ "${2:-}" = wire ]; then
 		# QEMU finds BAR 0 once, when it starts.
 		lab_wire_wait endpoint started 30
 		lab_wire_wait host absent 30
-		disk=(-device "{\"driver\":\"vfio-user-pci\",\"bootindex\":1,\"socket\":{\"type\":\"unix\",\"path\":\"$lab_tmp/host\"}}")
+		disk+=(-device "{\"driver\":\"vfio-user-pci\",\"bootindex\":2,\"socket\":{\"type\":\"unix\",\"path\":\"$lab_tmp/host\"}}")
 	fi
 	rm -f "$lab_tmp"/{serial,monitor} "$out/console"
 	ln -sfn "$lab_tmp/serial" "$out/serial"
@@ -219,12 +243,22 @@ lab_host_wait() {
 
 lab_host_run() { "$lab/console.py" run "$lab_out/host" "$@"; }
 
+lab_host_forget() { rm -f "$lab_tmp/vars"; }
+
 lab_host_monitor() { echo "$1" | nc -U -N "$lab_tmp/monitor" >/dev/null; }
 
 lab_host_reset() {
 	"$lab/console.py" mark "$lab_out/host"
 	lab_host_monitor system_reset
 }
+
+# lab_host_left SECONDS: until the host has switched itself off.
+lab_host_left() {
+	lab_until "$1" lab_host_is_off || die "the host did not switch itself off in $1 s"
+	lab_host_off
+}
+
+lab_host_is_off() { ! kill -0 "$lab_host_pid" 2>/dev/null; }
 
 lab_host_off() {
 	local pid

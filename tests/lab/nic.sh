@@ -28,6 +28,24 @@ nic_say() {
 	: >"$OUT/said-$1"
 }
 
+# nic_serve: do what the other side orders (lab_nic_run), in this shell, so that
+# what it starts and defines stays; until "nic_stop" is ordered.
+nic_serve() {
+	local n=1 status
+	nic_stopped=
+	until [ -n "$nic_stopped" ]; do
+		until [ -e "$OUT/order-$n" ]; do sleep 0.05; done
+		status=0
+		eval "$(<"$OUT/order-$n")" >"$OUT/answer-$n" 2>&1 || status=$?
+		echo "$status" >"$OUT/new-status"
+		mv "$OUT/new-status" "$OUT/status-$n"
+		n=$((n + 1))
+	done
+}
+
+# shellcheck disable=SC2034 # of nic_serve
+nic_stop() { nic_stopped=1; }
+
 # nic_hear KEY: until the other side says it (lab_nic_tell).
 nic_hear() {
 	# A 9p share has no change notification.

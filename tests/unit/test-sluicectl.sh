@@ -175,6 +175,12 @@ run "${deploy[@]}" --export usb; expect "bad export" 2 - '"usb" is unknown'
 run "${deploy[@]}" --allow nqn.a; expect "allow without export" 2 - "only with --export"
 run "${deploy[@]}" --export tcp --allow iqn.a; expect "bad host NQN" 2 - "NQN of a host"
 run "${deploy[@]}" --export tcp --allow nqn.a --allow-any; expect "allow and any" 2 - "exclude"
+run "${deploy[@]}" --queues 4; expect "queues without export" 2 - "only with --export"
+run "${deploy[@]}" --export tcp --queues 4; expect "queues of tcp" 2 - "Only a pci export"
+run "${deploy[@]}" --export pci --queues 1; expect "one queue" 2 - "queues"
+run "${deploy[@]}" --export pci --mdts 4096; expect "large mdts" 2 - "mdts"
+run "${deploy[@]}" --export pci --allow nqn.a; expect "allow of pci" 2 - "one host"
+run "${deploy[@]}" --export pci --controller ''; expect "empty controller" 2 - "empty"
 run "${deploy[@]}" --export loop --address ::1; expect "loop address" 2 - "Only a tcp export"
 run one "${deploy[@]:1}" --name two; expect "not a command" 2 - 'no command "one"'
 run "${deploy[@]}" one --name two; expect "two names" 2 - "there twice"
@@ -326,6 +332,8 @@ called "fail-parked" '"org.sluice.FailParked"'
 run export --kind loop
 expect "export" 0 "Deployment vdb has a new export. It is exported over loop as nqn.x:vdb." -
 called "export" '"kind":"loop","options":{},"name":"vdb"'
+run export vdb pci --controller epc.0 --queues 8 --mdts 256 -o json
+called "export pci" '"kind":"pci","options":{"address":"epc.0","queues":8,"mdts_kb":256}'
 run export vdb --kind tcp --allow-any --address 0.0.0.0 -o json
 expect "export, JSON" 0 '{"kind":"loop"' -
 called "export tcp" '"kind":"tcp","options":{"address":"0.0.0.0","allow_any":true}'

@@ -12,7 +12,7 @@ packages=(build-essential pkg-config liburing-dev libnvme-dev libjson-c-dev
 packages+=(bc bison flex libelf-dev libssl-dev pahole cpio rsync kmod xz-utils lz4)
 # The guests, the machine image and what runs in them.
 packages+=(qemu-system-x86 busybox-static mmdebstrap debian-archive-keyring
-	nvme-cli fio dmsetup netcat-openbsd e2fsprogs dosfstools mtools fdisk iproute2 ovmf
+	nvme-cli fio dmsetup netcat-openbsd gnuplot-nox e2fsprogs dosfstools mtools fdisk iproute2 ovmf
 	grub-efi-amd64-bin)
 # Checkers.
 packages+=(sparse check clang clang-format libclang-rt-14-dev shellcheck codespell)

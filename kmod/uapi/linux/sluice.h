@@ -47,6 +47,12 @@
 #define SLUICE_DIGEST_LEN	32
 #define SLUICE_UUID_LEN		16
 
+/*
+ * A parked request ends after 20 s by default: inside Linux hosts' 30 s NVMe
+ * timeout, so that they see a status they retry instead of resetting the controller.
+ */
+#define SLUICE_DEADLINE_MS	20000
+
 struct sluice_info {
 	__u32 abi_version;		/* out */
 	__u32 block_size;		/* out */
