@@ -21,7 +21,7 @@ TOOLS_LIBS := -lsmartcols $(COMMON_LIBS)
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-.PHONY: all user module guest-tools deps check check-static check-unit check-guest demo demo-local style clean
+.PHONY: all user module guest-tools deps check check-static check-unit check-guest check-lab lab-iops demo demo-local style clean
 
 all: user module
 
@@ -83,6 +83,14 @@ check-unit: deps user
 # One guest test: make check-guest NAME=kmod
 check-guest: deps user
 	tests/guest.sh $(NAME)
+
+# Two machines with a PCIe wire between them.
+check-lab: deps
+	tests/lab/life-cycle.sh
+
+# What Sluice costs a host over PCIe when all is local, beside nvmet alone.
+lab-iops: deps
+	tests/lab/iops.sh
 
 demo:
 	@tests/demo/demo.sh

@@ -295,7 +295,7 @@ static bool bind_function(const struct sluiced_endpoint *ep, const char *dir,
 	if (!up)
 		return false;
 	err = sluiced_sysfs_write_at(controller, "start", "1");
-	return !err || failed(fault, "starting the controller", err);
+	return !err || err == -EALREADY || failed(fault, "starting the controller", err);
 }
 
 bool sluiced_endpoint_start(const struct sluiced_endpoint *ep, struct sluiced_fault *fault)
@@ -341,6 +341,8 @@ static int unbind_function(const char *name)
 			continue;
 		/* Unlinked while started, the kernel warns. */
 		err = sluiced_sysfs_write_at(dir, "start", "0");
+		if (err == -EALREADY)
+			err = 0;
 		if (!err && unlink(link) < 0)
 			err = -errno;
 	}

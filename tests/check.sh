@@ -40,7 +40,7 @@ step build make user
 step static tests/static.sh
 step unit tests/unit.sh
 step guests tests/guest.sh
-step demo-local make -s demo-local
+step lab tests/lab/life-cycle.sh
 
 say "check took $((SECONDS - started)) s"
 echo "$passed passed, $failed failed"

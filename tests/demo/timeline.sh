@@ -28,7 +28,7 @@ set ylabel 'local, % of the disk'
 set y2label 'from the network, MiB/s'
 set yrange [0:115]
 set y2range [0:*]
-set xrange [0:*]
+set xrange [0:$(value all_local_ms)/1e3*1.15]
 set ytics 0,20,100 nomirror
 set y2tics
 set key bottom right
@@ -37,7 +37,7 @@ $marks
 rate(ms, n) = (d = ms - last_ms, b = n - last_n, last_ms = ms, last_n = n, d > 0 && b >= 0 ? b / d * 1000. / 1048576 : NaN)
 last_ms = 0
 last_n = 0
-plot '$samples' using (\$1 / 1e3):(rate(\$1, \$5)) axes x1y2 with steps lc rgb '#e69f00' title 'from the network', \
+plot '$samples' using (\$1 / 1e3):(rate(\$1, \$5)) axes x1y2 with fsteps lc rgb '#e69f00' title 'from the network', \
      '$samples' using (\$1 / 1e3):(\$2 * 100. / $bytes) with lines lw 2 lc rgb '#0072b2' title 'local', \
      '$samples' using (\$1 / 1e3):(\$4 * 100. / $bytes) with lines lw 2 lc rgb '#009e73' title 'fetched because the host asked'
 GNUPLOT

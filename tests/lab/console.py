@@ -112,6 +112,8 @@ class Console:
         if not self.shell and not self.log_in(deadline):
             return None, b"no login\n"
         self.output = b""
+        # To the shell a tab is a wish.
+        command = command.replace(b"\t", b" ")
         self.serial.sendall(b"{ " + command + b"\n} 2>&1; echo @@$?''@@\n")
         collected = b""
         while True:

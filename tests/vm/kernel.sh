@@ -6,7 +6,9 @@
 # The directory holds bzImage, modules/ (an INSTALL_MOD_PATH) and build/ (what
 # an external module is built against). The source is the newest linux-source
 # package Debian has: stable-backports, which a Debian 12 machine can unpack
-# although it cannot install it.
+# although it cannot install it. With the patches of patches/, for upstream's bugs
+# that tests would meet; one that does not apply any more is not needed or wants a
+# look, and stops the build.
 
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -23,9 +25,11 @@ kasan) FRAGMENTS=("$HERE/kernel-base.config" "$HERE/kernel-kasan.config") ;;
 *) die "no kernel flavour \"$FLAVOUR\": plain or kasan" ;;
 esac
 
+patched=$src/.patched-$(cat "$HERE"/patches/*.patch | sha256sum | cut -c1-12)
+
 fetch_source() {
-	local conf pkg dir
-	[ -e "$SLUICE_CACHE/linux-source/Makefile" ] && return 0
+	local conf pkg dir patch
+	[ -e "$patched" ] && return 0
 	conf=$(apt_root "$SUITE")
 	pkg=$(APT_CONFIG=$conf apt-cache pkgnames linux-source- |
 		grep -E '^linux-source-[0-9]+\.[0-9]+$' | sort -V | tail -1)
@@ -36,8 +40,13 @@ fetch_source() {
 	dpkg-deb --fsys-tarfile "$dir"/*.deb | tar -C "$dir" -x --wildcards './usr/src/*.tar.xz'
 	mkdir "$dir/src"
 	xz -dc -T0 "$dir"/usr/src/*.tar.xz | tar -C "$dir/src" --strip-components=1 -x
-	rm -rf "$SLUICE_CACHE/linux-source"
-	mv "$dir/src" "$SLUICE_CACHE/linux-source"
+	for patch in "$HERE"/patches/*.patch; do
+		patch -s -p1 -d "$dir/src" <"$patch" >&2 ||
+			die "$patch does not apply to $pkg"
+	done
+	touch "$dir/src/${patched##*/}"
+	rm -rf "$src"
+	mv "$dir/src" "$src"
 	rm -rf "$dir"
 }
 
@@ -61,7 +70,7 @@ check_fragments() {
 
 directory() {
 	local key
-	key=$(cat "${FRAGMENTS[@]}" "$src/Makefile" | sha256sum | cut -c1-12)
+	key=$(cat "${FRAGMENTS[@]}" "$HERE"/patches/*.patch "$src/Makefile" | sha256sum | cut -c1-12)
 	printf '%s\n' "$SLUICE_CACHE/kernel-$FLAVOUR-$key"
 }
 
@@ -93,7 +102,7 @@ build() {
 }
 
 # A kernel that is there is not waited for.
-if [ -e "$src/Makefile" ] && [ -e "$(directory)/done" ]; then
+if [ -e "$patched" ] && [ -e "$(directory)/done" ]; then
 	directory
 else
 	with_lock kernel build
