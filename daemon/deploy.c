@@ -227,7 +227,7 @@ static bool prepare(struct deploy *deploy, int fd)
 	if (!sluiced_localdisk_inspect(&disk, local, &deploy->fault))
 		return false;
 	if (request->has_export &&
-	    !sluiced_export_require(&request->export, &deploy->fault))
+	    !sluiced_export_possible(&request->export, &deploy->fault))
 		return false;
 	if (request->format && !request->force &&
 	    !sluiced_localdisk_blank(&disk, local, fd, &deploy->fault))

@@ -80,6 +80,15 @@ bool sluiced_endpoint_require(struct sluiced_fault *fault)
 			     "The kernel has no NVMe function for PCI endpoints: it needs Linux 6.14 or newer with CONFIG_NVME_TARGET_PCI_EPF, the module nvmet-pci-epf.");
 }
 
+/* The patch brings the parameter: a version would not tell who has applied it. */
+bool sluiced_endpoint_ends_failed_reads(void)
+{
+	char text[4];
+
+	return !sluiced_sysfs_read_at("/sys/module/" DRIVER "/parameters", "ends_failed_reads",
+				      text, sizeof(text)) && text[0] == 'Y';
+}
+
 /* What is linked to the controller: "" when nothing is. */
 static void shown_by(const char *controller, char *function, size_t len)
 {
@@ -252,19 +261,9 @@ static bool has_controller(const char *dir, uint16_t port_id)
 	return sluiced_sysfs_write_at(dir, "nvme/portid", text) == -EBUSY;
 }
 
-/*
- * Some controllers bring functions up only when the host gives power: then there
- * is neither a controller nor a complaint yet.
- */
-static bool came_up(const struct sluiced_endpoint *ep, const char *dir, int log,
+static bool refused(const struct sluiced_endpoint *ep, const char *text,
 		    struct sluiced_fault *fault)
 {
-	char text[256] = "it does not say why";
-
-	if (has_controller(dir, ep->port_id))
-		return true;
-	if (log >= 0 && !complaint(log, text, sizeof(text)))
-		return true;
 	if (strstr(text, "MSI"))
 		return sluiced_fault(fault, SLUICED_EXPORT_FAILED,
 				     "The PCI endpoint controller %s has no %u interrupt vectors, one for each of the %u queues and one for administration: ask for fewer with --queues.",
@@ -274,10 +273,27 @@ static bool came_up(const struct sluiced_endpoint *ep, const char *dir, int log,
 			     ep->controller, text);
 }
 
+/*
+ * Some controllers bring functions up only when the host gives power: then there
+ * is neither a controller nor a complaint yet. A log that cannot be read must not keep
+ * those from being used.
+ */
+static bool came_up(const struct sluiced_endpoint *ep, const char *dir, int log,
+		    struct sluiced_fault *fault)
+{
+	char text[256];
+
+	if (has_controller(dir, ep->port_id))
+		return true;
+	if (log < 0 || !complaint(log, text, sizeof(text)))
+		return true;
+	return refused(ep, text, fault);
+}
+
 static bool bind_function(const struct sluiced_endpoint *ep, const char *dir,
 			  struct sluiced_fault *fault)
 {
-	char controller[PATH_MAX], link[PATH_MAX];
+	char controller[PATH_MAX], link[PATH_MAX], text[256];
 	int log, err;
 	bool up;
 
@@ -288,8 +304,12 @@ static bool bind_function(const struct sluiced_endpoint *ep, const char *dir,
 		return failed(fault, "naming the function", err);
 	log = open_log();
 	err = symlink(dir, link) < 0 ? -errno : 0;
-	up = err ? failed(fault, "binding the function to its controller", err) :
-		   came_up(ep, dir, log, fault);
+	if (!err)
+		up = came_up(ep, dir, log, fault);
+	else if (log >= 0 && complaint(log, text, sizeof(text)))
+		up = refused(ep, text, fault);
+	else
+		up = failed(fault, "binding the function to its controller", err);
 	if (log >= 0)
 		close(log);
 	if (!up)

@@ -49,6 +49,13 @@ bool sluiced_endpoint_choose(const char *wanted, char *controller, size_t len,
 bool sluiced_endpoint_start(const struct sluiced_endpoint *endpoint,
 			    struct sluiced_fault *fault);
 
+/*
+ * Whether the kernel's function survives a read that fails. Upstream's, from Linux
+ * 6.15 on, waits for it for ever, and nothing gets its queue back: see Exports in
+ * Documentation/ARCHITECTURE.rst. Of a loaded module.
+ */
+bool sluiced_endpoint_ends_failed_reads(void);
+
 /* Whether the function @name is on @controller and that is started. */
 bool sluiced_endpoint_started(const char *name, const char *controller);
 

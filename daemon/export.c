@@ -179,6 +179,14 @@ bool sluiced_export_require(const struct sluiced_export *export, struct sluiced_
 	return kind->require(fault) && sluiced_nvmet_require(fault);
 }
 
+bool sluiced_export_possible(const struct sluiced_export *export, struct sluiced_fault *fault)
+{
+	const struct sluiced_export_kind *kind = kind_of(export->kind);
+
+	return sluiced_export_require(export, fault) &&
+	       (!kind->has_room || kind->has_room(export, fault));
+}
+
 void sluiced_export_nqn(const uint8_t *uuid, char *nqn, size_t len)
 {
 	sd_id128_t id;
@@ -228,7 +236,7 @@ static bool ensure_subsystem(const struct sluiced_export *export,
 	return sluiced_nvmet_add_subsystem(&subsystem, fault);
 }
 
-static bool owned(const struct sluiced_exported *of, uint16_t id)
+bool sluiced_exported_owns(const struct sluiced_exported *of, uint16_t id)
 {
 	size_t i;
 
@@ -263,7 +271,7 @@ static bool bring_up(struct sluiced_export *export, const struct sluiced_exporte
 			sluiced_nvmet_remove_subsystem(nqn, &ignored);
 		return false;
 	}
-	export->own_port = made_port || owned(of, export->port_id);
+	export->own_port = made_port || sluiced_exported_owns(of, export->port_id);
 	return true;
 }
 
@@ -298,6 +306,13 @@ bool sluiced_export_is_up(const struct sluiced_export *export,
 				   sluiced_nvmet_has_subsystem(nqn, device);
 	pthread_mutex_unlock(&configfs_lock);
 	return up;
+}
+
+uint32_t sluiced_export_deadline_ms(const struct sluiced_export *export)
+{
+	const struct sluiced_export_kind *kind = kind_of(export->kind);
+
+	return kind->deadline_ms ? kind->deadline_ms() : 0;
 }
 
 static bool take_down(const struct sluiced_export *export, const struct sluiced_exported *of,

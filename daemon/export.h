@@ -46,6 +46,9 @@ struct sluiced_exported {
 	size_t own_port_count;
 };
 
+/* Whether the port @id was made by Sluice. */
+bool sluiced_exported_owns(const struct sluiced_exported *of, uint16_t id);
+
 /* @options as in the control protocol, or NULL. */
 bool sluiced_export_parse(struct sluiced_export *export, const char *kind,
 			  struct json_object *options, struct sluiced_fault *fault);
@@ -59,6 +62,9 @@ bool sluiced_export_agree(struct sluiced_export *export, const struct sluiced_ex
 
 /* Whether this machine can export that way; loads modules. */
 bool sluiced_export_require(const struct sluiced_export *export, struct sluiced_fault *fault);
+
+/* The same, of one more export that is not there yet. */
+bool sluiced_export_possible(const struct sluiced_export *export, struct sluiced_fault *fault);
 
 /* Makes what is missing of it; what is there stays. Nothing is left on error. */
 bool sluiced_export_up(struct sluiced_export *export, const struct sluiced_exported *of,
@@ -76,6 +82,12 @@ bool sluiced_export_is_up(const struct sluiced_export *export,
  * having one of its own.
  */
 bool sluiced_export_shared(const struct sluiced_export *export);
+
+/*
+ * How long a host's request may wait over that export, in ms, unless people say;
+ * 0 when it does not matter.
+ */
+uint32_t sluiced_export_deadline_ms(const struct sluiced_export *export);
 
 /* With @last the shared subsystem goes too. What is missing already is fine. */
 bool sluiced_export_down(const struct sluiced_export *export,
@@ -103,6 +115,10 @@ struct sluiced_export_kind {
 	/* Checks and normalises export->address, empty when none was given. */
 	bool (*parse)(struct sluiced_export *export, struct sluiced_fault *fault);
 	bool (*require)(struct sluiced_fault *fault);
+	/* Whether there is room for a new one; NULL when always. */
+	bool (*has_room)(const struct sluiced_export *export, struct sluiced_fault *fault);
+	/* As sluiced_export_deadline_ms(); NULL for 0. */
+	uint32_t (*deadline_ms)(void);
 	/* Of a port of the shared subsystem. */
 	void (*address)(const struct sluiced_export *export, struct sluiced_port_address *port);
 	/* Of a kind with a subsystem of its own, as the functions above; else NULL. */

@@ -23,8 +23,17 @@
 
 /* As much as the kernel's driver sends at once by default on most machines. */
 #define DEFAULT_MDTS_KB	512
-#define MIN_MDTS_KB	4
+#define MIN_MDTS_KB	8	/* 4 makes an MDTS of 0, which is no limit */
 #define MAX_MDTS_KB	2048	/* nvmet_pci_epf's own limit */
+
+/*
+ * Firmware gives up on a request after 5 s (EDK2), and a controller reset, for which
+ * drivers wait 7.5 s (nvmet's CAP.TO), waits for every request. Linux asks six times
+ * before it gives up.
+ */
+#define DEADLINE_MS		3500
+/* The longest there is: the source may come back, a read that failed does not. */
+#define NEVER_FAIL_MS		(3600 * 1000)
 
 /* Names that only depend on the deployment: hosts remember them. */
 struct names {
@@ -93,6 +102,16 @@ static bool down(const struct sluiced_export *export, const struct sluiced_expor
 	return sluiced_nvmet_remove_subsystem(names.nqn, fault);
 }
 
+static bool is_up(const struct sluiced_export *export, const struct sluiced_exported *of)
+{
+	struct names names;
+
+	fill_names(&names, of);
+	return sluiced_nvmet_linked(export->port_id, names.nqn) &&
+	       sluiced_nvmet_has_subsystem(names.nqn, names.device) &&
+	       sluiced_endpoint_started(names.function, export->address);
+}
+
 static bool up(struct sluiced_export *export, const struct sluiced_exported *of,
 	       struct sluiced_fault *fault)
 {
@@ -106,8 +125,15 @@ static bool up(struct sluiced_export *export, const struct sluiced_exported *of,
 	struct names names;
 	bool made = false;
 
+	/* Taking it down would pull the host's disk. */
+	if (is_up(export, of))
+		return true;
 	fill_names(&names, of);
-	/* What is there is half of one, of a daemon that died on the way. */
+	/*
+	 * What is there is half of one, of a daemon that died on the way. Its port may
+	 * have become someone else's with a restart of the machine.
+	 */
+	export->own_port = false;
 	if (!down(export, of, fault) ||
 	    !sluiced_endpoint_choose(export->address, controller, sizeof(controller), fault))
 		return false;
@@ -130,7 +156,7 @@ static bool up(struct sluiced_export *export, const struct sluiced_exported *of,
 	if (!sluiced_nvmet_add_subsystem(&subsystem, fault))
 		return false;
 	if (sluiced_nvmet_link(&port, names.nqn, &export->port_id, &made, fault)) {
-		export->own_port |= made;
+		export->own_port = made || sluiced_exported_owns(of, export->port_id);
 		endpoint.port_id = export->port_id;
 		if (sluiced_endpoint_start(&endpoint, fault)) {
 			snprintf(export->address, sizeof(export->address), "%s", controller);
@@ -139,16 +165,6 @@ static bool up(struct sluiced_export *export, const struct sluiced_exported *of,
 	}
 	down(export, of, &ignored);
 	return false;
-}
-
-static bool is_up(const struct sluiced_export *export, const struct sluiced_exported *of)
-{
-	struct names names;
-
-	fill_names(&names, of);
-	return sluiced_nvmet_linked(export->port_id, names.nqn) &&
-	       sluiced_nvmet_has_subsystem(names.nqn, names.device) &&
-	       sluiced_endpoint_started(names.function, export->address);
 }
 
 static void nqn(const uint8_t *uuid, char *text, size_t len)
@@ -161,11 +177,25 @@ static void nqn(const uint8_t *uuid, char *text, size_t len)
 	snprintf(text, len, "%s", names.nqn);
 }
 
+static uint32_t deadline_ms(void)
+{
+	return sluiced_endpoint_ends_failed_reads() ? DEADLINE_MS : NEVER_FAIL_MS;
+}
+
+static bool has_room(const struct sluiced_export *export, struct sluiced_fault *fault)
+{
+	char controller[SLUICED_CONTROLLER_LEN];
+
+	return sluiced_endpoint_choose(export->address, controller, sizeof(controller), fault);
+}
+
 const struct sluiced_export_kind sluiced_export_pci = {
 	.name = "pci",
 	.any_by_default = true,
 	.parse = parse,
 	.require = sluiced_endpoint_require,
+	.has_room = has_room,
+	.deadline_ms = deadline_ms,
 	.up = up,
 	.is_up = is_up,
 	.down = down,

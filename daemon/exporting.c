@@ -22,26 +22,23 @@ const struct sluiced_export *sluiced_exporting_find(const struct sluiced_deploym
 }
 
 /*
- * Over PCIe the host may be firmware, whose driver gives up on a request after 5 s
- * (EDK2), and a controller reset, for which drivers wait 7.5 s (nvmet's CAP.TO),
- * waits for every request. Linux asks six times before it gives up.
+ * What the exports want it to be; what people asked for stays. By the time that a
+ * host asks for anything: an export that has just come up has none yet.
  */
-#define PCI_DEADLINE_MS	3500
-
-/* Before the host is there, and after it is gone. What people asked for stays. */
-static void adjust_deadline(struct sluiced_deployment *d, bool pci)
+static void adjust_deadline(struct sluiced_deployment *d)
 {
-	struct sluiced_fault fault;
+	uint32_t ms = 0;
+	size_t i;
 	int fd, err;
 
-	if (d->record.deadline_ms)
+	if (d->record.deadline_ms || !d->known)
 		return;
-	fd = sluiced_deploy_module(&fault);
-	if (fd < 0)
-		return;
-	err = sluice_control_set_deadline(fd, d->index,
-					  pci ? PCI_DEADLINE_MS : SLUICE_DEADLINE_MS);
-	close(fd);
+	for (i = 0; i < d->record.export_count && !ms; i++)
+		ms = sluiced_export_deadline_ms(&d->record.exports[i]);
+	fd = sluice_control_open();
+	err = fd < 0 ? fd : sluice_control_set_deadline(fd, d->index, ms ?: SLUICE_DEADLINE_MS);
+	if (fd >= 0)
+		close(fd);
 	if (err)
 		sluiced_log(LOG_ERR, d->record.name,
 			    "The deadline of waiting requests cannot be set: %s.", strerror(-err));
@@ -78,12 +75,15 @@ static void answer(struct sluiced_deployment *d, const struct sluiced_fault *fau
 
 static bool restore_work(struct sluiced_task *task)
 {
+	struct sluiced_fault later;
+	bool ok = true;
 	size_t i;
 
+	/* One that cannot be must not keep another from its host. */
 	for (i = 0; i < task->export_count; i++)
-		if (!sluiced_export_up(&task->exports[i], &task->of, &task->fault))
-			return false;
-	return true;
+		if (!sluiced_export_up(&task->exports[i], &task->of, ok ? &task->fault : &later))
+			ok = false;
+	return ok;
 }
 
 static void retry(struct sluiced_timer *timer)
@@ -118,6 +118,7 @@ static void restore_done(struct sluiced_deployment *d, struct sluiced_task *task
 		retry_later(d);
 	}
 	d->exports_down = !task->ok;
+	adjust_deadline(d);
 	if (then && !d->then)
 		then(d);
 }
@@ -138,11 +139,11 @@ void sluiced_exporting_restore(struct sluiced_deployment *d,
 	struct sluiced_task *task = &d->task;
 
 	describe(d);
-	if (sluiced_exporting_find(d, sluiced_export_pci.name))
-		adjust_deadline(d, true);
 	/* The kernel kept them: after a restart of the daemon a job is time lost. */
 	if (all_up(d)) {
 		d->exports_down = false;
+		if (d->record.export_count)
+			adjust_deadline(d);
 		if (then)
 			then(d);
 		return;
@@ -172,11 +173,15 @@ static bool add_work(struct sluiced_task *task)
 
 static void add_done(struct sluiced_deployment *d, struct sluiced_task *task)
 {
-	if (!task->ok)
-		adjust_deadline(d, sluiced_exporting_find(d, sluiced_export_pci.name));
+	struct sluiced_record *r = &d->record;
+
+	if (task->ok)
+		r->exports[r->export_count - 1] = task->exports[0];
+	else
+		memset(&r->exports[--r->export_count], 0, sizeof(r->exports[0]));
+	sluiced_deployment_save(d);
 	if (task->ok) {
-		d->record.exports[d->record.export_count++] = task->exports[0];
-		sluiced_deployment_save(d);
+		adjust_deadline(d);
 		sluiced_throttle_expect(&d->copier.throttle, sluiced_now_ms());
 		sluiced_log(LOG_NOTICE, d->record.name, "Exported over %s%s%s.",
 			    task->exports[0].kind, task->exports[0].address[0] ? " at " : "",
@@ -198,6 +203,12 @@ void sluiced_exporting_add(struct sluiced_deployment *d, const struct sluiced_ex
 			      d->record.name, export->kind);
 		return to(ctx, &fault);
 	}
+	if (d->record.export_count == SLUICED_MAX_EXPORTS) {
+		sluiced_fault(&fault, SLUICED_EXPORT_FAILED,
+			      "The deployment %s has %d exports, and no more are possible.",
+			      d->record.name, SLUICED_MAX_EXPORTS);
+		return to(ctx, &fault);
+	}
 	task->exports[0] = *export;
 	other = first_shared(d);
 	if (other && sluiced_export_shared(export) &&
@@ -207,8 +218,9 @@ void sluiced_exporting_add(struct sluiced_deployment *d, const struct sluiced_ex
 	d->answer_ctx = ctx;
 	describe(d);
 	task->of.first = !other;
-	if (!strcmp(export->kind, sluiced_export_pci.name))
-		adjust_deadline(d, true);
+	/* Before: if we die on the way, the next daemon finishes it. */
+	d->record.exports[d->record.export_count++] = task->exports[0];
+	sluiced_deployment_save(d);
 	sluiced_deployment_task(d, add_work, add_done);
 }
 
@@ -249,9 +261,10 @@ static void remove_done(struct sluiced_deployment *d, struct sluiced_task *task)
 
 	for (i = 0; task->ok && i < task->export_count; i++)
 		forget(&d->record, task->exports[i].kind);
-	if (task->ok)
+	if (task->ok) {
+		adjust_deadline(d);
 		sluiced_deployment_save(d);
-	adjust_deadline(d, sluiced_exporting_find(d, sluiced_export_pci.name));
+	}
 	if (!task->ok)
 		/* What came down half way goes up again. */
 		retry_later(d);

@@ -67,8 +67,16 @@ static bool is_final(const struct sluiced_fault *fault, int err)
 
 static void open_done(struct sluiced_deployment *d, struct sluiced_task *task)
 {
-	if (task->ok)
+	size_t i;
+
+	if (task->ok) {
+		/* The machine or the module is new: what has those numbers is not ours. */
+		for (i = 0; i < d->record.export_count; i++) {
+			d->record.exports[i].port_id = 0;
+			d->record.exports[i].own_port = false;
+		}
 		return sluiced_deployment_begin(d, task->of.index, NULL);
+	}
 	if (is_final(&task->fault, task->err)) {
 		sluiced_deployment_fail(d, false, "%s", task->fault.text);
 		return;

@@ -133,6 +133,13 @@ static bool get_number(struct json_object *o, const char *key, uint64_t max, uin
 	return !sluice_json_u64(o, key, number) && *number <= max;
 }
 
+/* What older records do not have is 0. */
+static bool get_newer(struct json_object *o, const char *key, uint64_t max, uint64_t *number)
+{
+	*number = 0;
+	return !json_object_object_get_ex(o, key, NULL) || get_number(o, key, max, number);
+}
+
 static bool get_u32(struct json_object *o, const char *key, uint32_t *number)
 {
 	uint64_t value;
@@ -195,8 +202,8 @@ static bool export_from_json(struct json_object *o, struct sluiced_export *expor
 	valid = !sluice_json_string(o, "kind", &kind) &&
 		!sluice_json_string(o, "address", &address) && get_bool(o, "allow_any", &any) &&
 		get_bool(o, "own_port", &own) && get_number(o, "port_id", UINT16_MAX, &port_id) &&
-		get_number(o, "queues", UINT16_MAX, &queues) &&
-		get_number(o, "mdts_kb", UINT32_MAX, &mdts_kb) && allow;
+		get_newer(o, "queues", UINT16_MAX, &queues) &&
+		get_newer(o, "mdts_kb", UINT32_MAX, &mdts_kb) && allow;
 	if (valid) {
 		add_text(options, "address", address);
 		add_number(options, "queues", queues);
@@ -215,14 +222,18 @@ static bool export_from_json(struct json_object *o, struct sluiced_export *expor
 
 static bool exports_from_json(struct json_object *list, struct sluiced_record *r)
 {
-	size_t i;
+	size_t i, j;
 
 	if (!list || json_object_array_length(list) > SLUICED_MAX_EXPORTS)
 		return false;
 	r->export_count = json_object_array_length(list);
-	for (i = 0; i < r->export_count; i++)
+	for (i = 0; i < r->export_count; i++) {
 		if (!export_from_json(json_object_array_get_idx(list, i), &r->exports[i]))
 			return false;
+		for (j = 0; j < i; j++)
+			if (!strcmp(r->exports[i].kind, r->exports[j].kind))
+				return false;
+	}
 	return true;
 }
 

@@ -77,7 +77,7 @@ int sluice_export_take(struct sluice_args *args, struct sluice_export_request *r
 	case SLUICE_EXPORT_QUEUES:
 		return sluice_args_number(args, "queues", value, 2, 127, &req->queues);
 	case SLUICE_EXPORT_MDTS:
-		return sluice_args_number(args, "mdts", value, 4, 2048, &req->mdts_kb);
+		return sluice_args_number(args, "mdts", value, 8, 2048, &req->mdts_kb);
 	}
 	return 0;
 }

@@ -72,6 +72,7 @@ stock_driver() {
 # Before anything is done to it.
 host_io() {
 	check "the stock driver, and no error" stock_driver
+	check "the deadline is that of PCIe" [ "$(status deadline_ms)" = 3500 ]
 	check "one name for the disk, whatever the card goes through" \
 		host 10 "ls /dev/disk/by-id/nvme-Sluice_$(serial)"
 	check "fio verify in the host" host 300 'fio --name=v --filename=/root/fio --size=24m \
@@ -81,6 +82,21 @@ host_io() {
 	check "dd writes and reads the same" host 120 'head -c 16M /dev/urandom >/tmp/r &&
 		dd if=/tmp/r of=/root/dd bs=64k oflag=direct conv=fsync status=none &&
 		echo 3 >/proc/sys/vm/drop_caches && cmp /tmp/r /root/dd && rm /tmp/r'
+}
+
+# A restarted daemon that has to make one export again leaves the other alone.
+other_export_restored() {
+	local enabled
+	card 10 'shared="/sys/kernel/config/nvmet/ports/*/subsystems/nqn.2026-01.org.sluice:*-????????????"'
+	enabled=$(grep -c 'Enabling controller' "$lab_out/nic/console.log")
+	check "one more export, and the daemon killed" card 30 '"$ctl" export disk loop >/dev/null && {
+		daemon_kill KILL || true; rm $shared; }'
+	card 30 daemon_start
+	check "the export that was gone is there again" lab_until 20 card 10 'ls -d $shared'
+	check "and the host's disk was never pulled" intact
+	check "nor reset" \
+		[ "$(grep -c 'Enabling controller' "$lab_out/nic/console.log")" = "$enabled" ]
+	card 30 '"$ctl" unexport disk loop >/dev/null'
 }
 
 serial() { status uuid | tr -d - | cut -c1-20; }
@@ -152,11 +168,13 @@ refused_by_card() { # PATTERN OPTION...
 }
 check "a controller that is not there is refused, and nothing is left" \
 	refused_by_card 'no PCI endpoint controller nowhere' --controller nowhere
+check "before the disk is touched" card 60 'cmp -n $((64 << 20)) <(tail -c 64M /dev/vdb) /dev/zero'
 check "more queues than vectors are refused, and nothing is left" \
 	refused_by_card 'no 101 interrupt vectors' --queues 100
 card 60 'card_deploy --max-rate 1M'
 daemon_killed_and_source_cut_during_boot
 host_io
+other_export_restored
 controller_resets
 source_gone
 host_reboots

@@ -31,10 +31,12 @@ nic_say() {
 # nic_serve: do what the other side orders (lab_nic_run), in this shell, so that
 # what it starts and defines stays; until "nic_stop" is ordered.
 nic_serve() {
-	local n=1 status
+	local n=1 status idle
 	nic_stopped=
+	# Waiting on it costs no process: under TCG those are dear.
+	exec {idle}<> <(:)
 	until [ -n "$nic_stopped" ]; do
-		until [ -e "$OUT/order-$n" ]; do sleep 0.05; done
+		until [ -e "$OUT/order-$n" ]; do read -rt 0.05 -u "$idle" || true; done
 		status=0
 		eval "$(<"$OUT/order-$n")" >"$OUT/answer-$n" 2>&1 || status=$?
 		echo "$status" >"$OUT/new-status"
