@@ -21,7 +21,7 @@ TOOLS_LIBS := -lsmartcols $(COMMON_LIBS)
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-.PHONY: all user module guest-tools deps check check-static check-unit check-guest check-lab lab-iops demo demo-local style clean
+.PHONY: all user module guest-tools deps check check-static check-unit check-guest check-crash check-lab crash-tools lab-iops demo demo-local style clean
 
 all: user module
 
@@ -68,6 +68,19 @@ $(B)/tests/kmod-test: $(wildcard tests/guest/kmod-*.[ch] tests/guest/puppet.[ch]
 	@echo "  CC      $@"
 	@$(CC) $(ALL_CFLAGS) -o $@ $(filter %.c,$^) -luring -lpthread
 
+crash-tools: $(B)/tests/crash-record $(B)/tests/crash-enumerate
+
+$(B)/tests/crash-record: tests/crash/record.c tests/crash/crash.h $(wildcard tests/guest/puppet.[ch])
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(ALL_CFLAGS) -Itests/guest -o $@ $(filter %.c,$^) -luring -lpthread
+
+CRASH_SRC := $(addprefix tests/crash/,enumerate.c disk.c oracle.c log.c) kmod/media.c
+$(B)/tests/crash-enumerate: $(CRASH_SRC) $(wildcard tests/crash/*.h kmod/media.h)
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(ALL_CFLAGS) -Ikmod -o $@ $(CRASH_SRC)
+
 deps:
 	tests/vm/deps.sh
 
@@ -83,6 +96,12 @@ check-unit: deps user
 # One guest test: make check-guest NAME=kmod
 check-guest: deps user
 	tests/guest.sh $(NAME)
+
+# Every disk that a crash may leave, of as many recorded deployments as it takes.
+STATES ?= 1000000
+SEED ?= 1
+check-crash: deps
+	tests/crash/run.sh $(STATES) $(SEED)
 
 # Two machines with a PCIe wire between them.
 check-lab: deps

@@ -10,13 +10,18 @@ mkdir -p build/check
 passed=0 failed=0
 started=$SECONDS
 
-# step NAME COMMAND...: adds up what the command's last line says.
-step() {
-	local name=$1 log=build/check/$1.log last status t=$SECONDS
+run() { # NAME COMMAND...
+	local name=$1 status=0 t=$SECONDS
 	shift
 	say "== $name"
-	status=0
-	"$@" >"$log" 2>&1 || status=$?
+	"$@" >"build/check/$name.log" 2>&1 || status=$?
+	echo "$status $((SECONDS - t))" >"build/check/$name.status"
+}
+
+# account NAME: what it said, and what its last line says added up.
+account() {
+	local log=build/check/$1.log status=1 seconds=0 last
+	read -r status seconds <"build/check/$1.status" || true
 	sed "s/^/   /" "$log" >&2
 	last=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -1) || true
 	if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
@@ -29,16 +34,26 @@ step() {
 	else
 		failed=$((failed + 1))
 	fi
-	say "== $name: $([ "$status" = 0 ] && echo ok || echo FAILED) after $((SECONDS - t)) s"
+	say "== $1: $([ "$status" = 0 ] && echo ok || echo FAILED) after $seconds s"
 }
 
+step() { # NAME COMMAND...
+	run "$@"
+	account "$1"
+}
+
+rm -f build/check/*.status
 step deps tests/vm/deps.sh
-# The kernel takes longest when cold; nothing else uses both cores as well.
-step kernel tests/vm/kernel.sh kasan
+# The kernels take longest when cold; nothing else uses both cores as well.
+step kernel-kasan tests/vm/kernel.sh kasan
+step kernel-plain tests/vm/kernel.sh plain
 step image tests/image/build.sh
 step build make user
-step static tests/static.sh
-step unit tests/unit.sh
+run static tests/static.sh &
+run unit tests/unit.sh &
+wait
+account static
+account unit
 step guests tests/guest.sh
 step lab tests/lab/life-cycle.sh
 

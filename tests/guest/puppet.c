@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <unistd.h>
@@ -407,6 +408,24 @@ uint64_t puppet_map_count(struct puppet *p)
 	return n;
 }
 
+int write_fua(int fd, const void *buf, size_t len, uint64_t off)
+{
+	struct io_uring ring;
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe *cqe;
+	int res;
+
+	CHECK(!io_uring_queue_init(1, &ring, 0));
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_write(sqe, fd, buf, len, off);
+	sqe->rw_flags = RWF_DSYNC;
+	CHECK(io_uring_submit(&ring) == 1);
+	CHECK(!io_uring_wait_cqe(&ring, &cqe));
+	res = cqe->res;
+	io_uring_queue_exit(&ring);
+	return res;
+}
+
 static void *io_thread(void *arg)
 {
 	struct io *io = arg;
@@ -418,6 +437,10 @@ static void *io_thread(void *arg)
 		break;
 	case IO_WRITE:
 		io->res = pwrite(io->fd, io->buf, io->len, io->off);
+		break;
+	case IO_FUA:
+		io->res = write_fua(io->fd, io->buf, io->len, io->off);
+		errno = io->res < 0 ? -io->res : 0;
 		break;
 	case IO_SYNC:
 		io->res = fsync(io->fd);

@@ -102,7 +102,7 @@ struct sluice_stat puppet_stat(struct puppet *p);
 uint64_t puppet_map_count(struct puppet *p);
 
 /* A host request in a thread of its own. */
-enum io_kind { IO_READ, IO_WRITE, IO_SYNC, IO_DISCARD, IO_ZERO };
+enum io_kind { IO_READ, IO_WRITE, IO_FUA, IO_SYNC, IO_DISCARD, IO_ZERO };
 
 struct io {
 	pthread_t thread;
@@ -120,6 +120,12 @@ bool io_done(struct io *io, int ms);
 int io_wait(struct io *io);
 /* Start and wait. */
 int io_do(int fd, enum io_kind kind, uint64_t off, size_t len, void *buf);
+
+/*
+ * A write with FUA and nothing else: after a synchronous one with O_DSYNC the kernel
+ * flushes. fd is O_DIRECT. Bytes or -errno.
+ */
+int write_fua(int fd, const void *buf, size_t len, uint64_t off);
 
 /* Page-aligned. */
 void *buffer(size_t len);

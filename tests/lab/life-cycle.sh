@@ -140,9 +140,14 @@ host_reboots() {
 	booted "the host reboots"
 }
 
+nonsense() {
+	"$lab/nonsense.py" "$lab_tmp/host" && lab_wire_wait host absent 10
+}
+
 # The copy needs no host.
 host_off() {
 	lab_host_off
+	check "a host that sends nonsense is dropped" nonsense
 	ctl limit disk --max-rate 0
 	check "the copy ends without a host" card 600 '"$ctl" wait disk --timeout 600 >/dev/null'
 }

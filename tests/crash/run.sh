@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# run.sh [STATES [SEED]]: deployments recorded by dm-log-writes in a guest, and every
+# disk that a crash may leave of them, judged; then the same with seeded bugs, each of
+# which must be caught. Ends with "states=N violations=N mutants=K/K".
+
+# shellcheck source=tests/vm/lib.sh
+. "$(dirname "$0")/../vm/lib.sh"
+cd "$SLUICE_TOP"
+
+states=${1:-20000} seed=${2:-1}
+log_mib=64
+out=build/check/crash
+here=tests/crash
+# More of one recording are only more random subsets of the same epochs.
+each=50000
+mutant_states=4000
+
+kernel=$(tests/vm/kernel.sh plain)
+mkdir -p build/tests
+make -s crash-tools guest-tools >&2
+
+# The module with seeded bugs; without one chosen it is the module.
+ko=build/kmod-mutants/sluice.ko
+build_mutants() {
+	local dir=build/kmod-mutants/src
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	cp --parents -r Kbuild kmod "$dir"
+	patch -s -p1 -d "$dir" <"$here/mutants.patch" >&2 ||
+		die "$here/mutants.patch does not apply: make the same bugs again in what has changed"
+	make -s -C "$kernel/build" M="$(realpath "$dir")" SLUICE_VERSION=mutants modules >&2
+	gcc -std=gnu11 -O2 -D_GNU_SOURCE -DCRASH_MUTANTS -I"$dir/kmod" -Ikmod/uapi \
+		-o build/tests/crash-enumerate-mutants "$here"/{enumerate,disk,oracle,log}.c \
+		"$dir/kmod/media.c"
+	cp "$dir/sluice.ko" "$ko"
+}
+if [ ! -e "$ko" ] || [ -n "$(find "$here" kmod Kbuild -newer "$ko" | head -1)" ]; then
+	build_mutants
+fi
+
+# number of enum sluice_mutant; who has to catch it: the enumerator, or a test of
+# kmod-test, where a crash alone does not show it.
+mutants=(
+	"1 sync-without-flush"
+	"2 dirty-set-taken-late"
+	"3 bit-at-submit"
+	"4 fua-dropped inv10_fua"
+	"5 flush-answered-early"
+	"6 no-checksum"
+	"7 one-slot"
+	"8 discard-without-claim inv17_discard_of_missing"
+	"9 fill-without-check inv1_write_then_fill"
+	"10 failure-forgotten inv20_sticky_metadata_failure"
+	"11 generation-unchecked inv25_attachment"
+	"12 claim-leaked inv5_failed_write_leaves_missing"
+	"13 partial-write-as-whole"
+	"14 map-not-flushed"
+	"15 complete-early"
+	"16 superblocks-at-once"
+)
+
+jobs=()
+recordings=$(((states + each - 1) / each))
+[ "$recordings" -ge 2 ] || recordings=2
+for ((i = 0; i < recordings; i++)); do
+	# One in four with a namespace of two map pages, which is never complete.
+	jobs+=("record 0 $((seed + i)) 1200 $((i % 4 == 1 ? 130 : 10))")
+done
+for m in "${mutants[@]}"; do
+	read -r number name test <<<"$m"
+	# With a mutant the test must fail, without it not.
+	if [ -n "$test" ]; then
+		jobs+=("kmod $number $test" "kmod 0 $test")
+	else
+		# With one map page the bits are all in its first sector: no tear shows.
+		case $name in
+		no-checksum | one-slot) jobs+=("record $number $seed 600 130") ;;
+		*) jobs+=("record $number $seed 600 10") ;;
+		esac
+	fi
+done
+
+rm -rf "$out"
+mkdir -p "$out"
+say "crash: recording ${#jobs[@]} deployments and tests"
+tests/vm/guest.sh --kernel plain --memory 2048 --timeout 3000 --out "$out" \
+	--env SLUICE_KO="$SLUICE_TOP/$ko" --disk new:140M \
+	--disk "$SLUICE_TOP/$out/log.img,size=$((${#jobs[@]} * log_mib))M" \
+	--disk new:80M --disk new:80M --disk new:80M "$here/guest.sh" "$log_mib" "${jobs[@]}" >"$out/guest.log" 2>&1 ||
+	{ tail -20 "$out/guest.log" >&2; die "the guest failed; logs are in $out"; }
+
+# enumerate PROGRAM N STATES [OPTION]...: both processors; the log to enumerate-N.
+enumerate() {
+	local program=$1 n=$2 wanted=$3 part status=0
+	shift 3
+	[ -e "$out/journal-$n" ] || { echo "no recording" >"$out/enumerate-$n.0"; return 2; }
+	for part in 0 1; do
+		"$program" --states "$wanted" --part "$part/2" "$@" "$out/log.img" \
+			$((n * log_mib << 20)) "$out/journal-$n" >"$out/enumerate-$n.$part" 2>&1 &
+	done
+	wait -n || status=$?
+	wait -n || status=$?
+	return "$status"
+}
+
+last() { # N KEY: the sum over both parts, of states the number
+	sed -n "s/^states=.*$2=\\([0-9]*\\).*/\\1/p" "$out/enumerate-$1".* | awk '{ s += $1 } END { print s + 0 }'
+}
+
+total=0 violations=0 caught=0 n=0
+for ((; n < recordings; n++)); do
+	enumerate build/tests/crash-enumerate "$n" $(((states + recordings - 1) / recordings)) || true
+	total=$((total + $(sed -n 's/^states=\([0-9]*\).*/\1/p' "$out/enumerate-$n.0")))
+	found=$(last "$n" violations)
+	violations=$((violations + found))
+	say "crash: recording $n: ${jobs[n]}: $found violations"
+	grep -h '^violation' "$out/enumerate-$n".* >&2 || true
+done
+for m in "${mutants[@]}"; do
+	read -r number name test <<<"$m"
+	if [ -n "$test" ]; then
+		if [ "$(<"$out/status-$n")" != 0 ] && [ "$(<"$out/status-$((n + 1))")" = 0 ]; then
+			by=$test
+		else
+			by=
+		fi
+		n=$((n + 2))
+	else
+		by=
+		if ! enumerate build/tests/crash-enumerate-mutants "$n" "$mutant_states" --mutant "$number"; then
+			by=$(sed -n 's/^invariant \([0-9]*\):.*/\1/p' "$out/enumerate-$n".* | sort -nu |
+				paste -sd' ')
+			[ -z "$by" ] || by="the enumerator: invariant $by"
+		fi
+		n=$((n + 1))
+	fi
+	[ -z "$by" ] || caught=$((caught + 1))
+	say "crash: mutant $name: ${by:-NOT CAUGHT}"
+done
+rm -f "$out/log.img"
+echo "states=$total violations=$violations mutants=$caught/${#mutants[@]}"
+[ "$violations" = 0 ] && [ "$caught" = "${#mutants[@]}" ]
