@@ -21,7 +21,7 @@ TOOLS_LIBS := -lsmartcols $(COMMON_LIBS)
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-.PHONY: all user module guest-tools deps check check-static check-unit check-guest check-crash check-lab crash-tools lab-iops demo demo-local style clean
+.PHONY: all user module guest-tools deps check check-static check-unit check-guest check-crash check-model check-lab crash-tools lab-iops demo demo-local style clean
 
 all: user module
 
@@ -102,6 +102,10 @@ STATES ?= 1000000
 SEED ?= 1
 check-crash: deps
 	tests/crash/run.sh $(STATES) $(SEED)
+
+# One block's protocol, by exhaustion.
+check-model: deps
+	tests/spin/run.sh
 
 # Two machines with a PCIe wire between them.
 check-lab: deps

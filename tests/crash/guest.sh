@@ -7,6 +7,8 @@
 #		to journal-N. A recording that does not come to its end has none.
 #	kmod MUTANT TEST
 #		of kmod-test, on /dev/vdc to /dev/vde; its status to status-N.
+#	control
+#		control.sh on /dev/vdc and /dev/vde, what it says to control-N.
 set -euo pipefail
 
 export DM_DISABLE_UDEV=1
@@ -55,6 +57,10 @@ kmod() { # N MUTANT TEST
 	timeout -k 5 120 "$tools/kmod-test" /dev/vdc /dev/mapper/slow /dev/vde "$3" || status=$?
 	echo "$status" >"$OUT/status-$1"
 	unload
+}
+
+control() { # N
+	"$SLUICE_TOP/tests/crash/control.sh" /dev/vdc /dev/vde >"$OUT/control-$1"
 }
 
 dmsetup create slow --table "0 $(blockdev --getsz /dev/vdd) delay /dev/vdd 0 0 /dev/vdd 0 300"

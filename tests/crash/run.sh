@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # run.sh [STATES [SEED]]: deployments recorded by dm-log-writes in a guest, and every
-# disk that a crash may leave of them, judged; then the same with seeded bugs, each of
-# which must be caught. Ends with "states=N violations=N mutants=K/K".
+# disk that a crash may leave of them, judged; the same with seeded bugs, each of which
+# must be caught; and what is known of dm-clone, which must be seen. Ends with
+# "states=N violations=N mutants=K/K control=caught".
 
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/../vm/lib.sh"
@@ -80,6 +81,7 @@ for m in "${mutants[@]}"; do
 		esac
 	fi
 done
+jobs+=(control)
 
 rm -rf "$out"
 mkdir -p "$out"
@@ -138,6 +140,12 @@ for m in "${mutants[@]}"; do
 	[ -z "$by" ] || caught=$((caught + 1))
 	say "crash: mutant $name: ${by:-NOT CAUGHT}"
 done
-rm -f "$out/log.img"
-echo "states=$total violations=$violations mutants=$caught/${#mutants[@]}"
-[ "$violations" = 0 ] && [ "$caught" = "${#mutants[@]}" ]
+sed 's/^/crash: dm-clone: /' "$out/control-$n" >&2
+control=missed
+if grep -q '^caught' "$out/control-$n" && ! grep -q '^NOT' "$out/control-$n"; then
+	control=caught
+fi
+# A violation wants its recording again.
+[ "$violations" != 0 ] || rm -f "$out/log.img"
+echo "states=$total violations=$violations mutants=$caught/${#mutants[@]} control=$control"
+[ "$violations" = 0 ] && [ "$caught" = "${#mutants[@]}" ] && [ "$control" = caught ]

@@ -95,7 +95,9 @@ int now_ms(void)
 	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-static const struct kmod_test *const groups[] = { requests_tests, durability_tests, control_tests };
+static const struct kmod_test *const groups[] = {
+	requests_tests, durability_tests, control_tests, faults_tests
+};
 
 static bool wanted(const char *name, int argc, char **argv)
 {

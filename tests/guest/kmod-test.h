@@ -14,7 +14,7 @@ struct kmod_test {
 	void (*run)(void);
 };
 
-extern const struct kmod_test requests_tests[], durability_tests[], control_tests[];
+extern const struct kmod_test requests_tests[], durability_tests[], control_tests[], faults_tests[];
 
 /* The local disk, a slow dm-delay over it, another of its size. */
 extern const char *disk, *slow, *copy;

@@ -7,6 +7,7 @@ export SLUICE_KO=${SLUICE_KO:?the module to load}
 export DM_DISABLE_UDEV=1
 
 modprobe -a dm-delay dm-mod || true
+modprobe null_blk nr_devices=0
 insmod "$SLUICE_KO"
 size=$(blockdev --getsz /dev/vdb)
 dmsetup create slow --table "0 $size delay /dev/vdb 0 0 /dev/vdb 0 300"

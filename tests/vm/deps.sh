@@ -15,7 +15,7 @@ packages+=(qemu-system-x86 busybox-static mmdebstrap debian-archive-keyring
 	nvme-cli fio dmsetup netcat-openbsd gnuplot-nox e2fsprogs dosfstools mtools fdisk iproute2 ovmf
 	grub-efi-amd64-bin)
 # Checkers.
-packages+=(sparse check clang clang-format libclang-rt-14-dev shellcheck codespell)
+packages+=(sparse check spin clang clang-format libclang-rt-14-dev shellcheck codespell)
 
 # The meta packages' names outlive kernel updates, and other than the
 # linux-image ones they pull in no kernel.

@@ -25,7 +25,9 @@ kasan) FRAGMENTS=("$HERE/kernel-base.config" "$HERE/kernel-kasan.config") ;;
 *) die "no kernel flavour \"$FLAVOUR\": plain or kasan" ;;
 esac
 
-patched=$src/.patched-$(cat "$HERE"/patches/*.patch | sha256sum | cut -c1-12)
+# What they change, without what they say about it.
+changes() { sed -n '/^--- /,$p' "$HERE"/patches/*.patch; }
+patched=$src/.patched-$(changes | sha256sum | cut -c1-12)
 
 fetch_source() {
 	local conf pkg dir patch
@@ -70,7 +72,7 @@ check_fragments() {
 
 directory() {
 	local key
-	key=$(cat "${FRAGMENTS[@]}" "$HERE"/patches/*.patch "$src/Makefile" | sha256sum | cut -c1-12)
+	key=$({ cat "${FRAGMENTS[@]}" "$src/Makefile" && changes; } | sha256sum | cut -c1-12)
 	printf '%s\n' "$SLUICE_CACHE/kernel-$FLAVOUR-$key"
 }
 
