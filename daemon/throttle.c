@@ -2,10 +2,15 @@
 #include "throttle.h"
 
 /*
- * A booting OS misses in bursts with pauses of computing between them. A second
- * bridges those; a longer window would slow the copy down long after the boot.
+ * A booting OS misses in bursts with pauses of computing between them, of which most
+ * are shorter than this. Where the copy comes up in each of them, it takes the next
+ * burst's bandwidth; a longer window would slow it down under every host that misses
+ * now and then.
  */
-#define WINDOW_MS		1000
+#define MISSES_MS		3000
+
+/* Of a host that uses what is there: it has its disk, and no burst is to come. */
+#define HITS_MS			1000
 
 /* From the export to the first request of a host that was waiting for its disk:
  * firmware's enumeration, a driver's handshake.
@@ -57,7 +62,7 @@ static void calm_not_before(struct sluiced_throttle *t, uint64_t at)
 
 void sluiced_throttle_miss(struct sluiced_throttle *t, uint64_t now)
 {
-	calm_not_before(t, now + WINDOW_MS);
+	calm_not_before(t, now + MISSES_MS);
 }
 
 void sluiced_throttle_expect(struct sluiced_throttle *t, uint64_t now)
@@ -79,7 +84,7 @@ enum sluiced_pressure sluiced_throttle_pressure(const struct sluiced_throttle *t
 {
 	if (now < t->calm_at)
 		return SLUICED_MISSES;
-	if (t->hit && now - t->last_hit < WINDOW_MS)
+	if (t->hit && now - t->last_hit < HITS_MS)
 		return SLUICED_HITS;
 	return SLUICED_QUIET;
 }

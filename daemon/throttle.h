@@ -9,7 +9,7 @@
  *	uses resident blocks		8	1 MiB	the ceiling
  *	waited for blocks just now	1	256 KiB	the floor
  *
- * "Just now" is the last second, and the ten seconds after an export: who is given
+ * "Just now" is the last three seconds, and the ten seconds after an export: who is given
  * a disk is about to boot from it, and does not wait for blocks before its first
  * request. Demand, read-ahead and zeroes are not paced by
  * rate.

@@ -48,7 +48,7 @@ step deps tests/vm/deps.sh
 step kernel-kasan tests/vm/kernel.sh kasan
 step kernel-plain tests/vm/kernel.sh plain
 step image tests/image/build.sh
-step build make user
+step build make -j"$(nproc)" user
 run static tests/static.sh &
 run unit tests/unit.sh &
 wait
