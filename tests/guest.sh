@@ -80,13 +80,14 @@ image=build/tests/random-64.img
 }
 
 disk=$image,snapshot
-guest deploy-killed --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/deploy.sh \
-	killed stopped
-guest deploy --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/deploy.sh \
-	under_load resumed source_lost paused from_file
-guest kmod --disk new:80M --disk new:80M --disk new:80M -- tests/guest/kmod.sh
+# The longest first, so that none runs alone for long.
 guest refusals --memory 3072 --disk "$disk" --disk new:68M --disk new:16M -- \
 	tests/guest/refusals.sh
+guest deploy --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/deploy.sh \
+	under_load resumed source_lost paused from_file
+guest deploy-killed --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/deploy.sh \
+	killed stopped
+guest kmod --disk new:80M --disk new:80M --disk new:80M -- tests/guest/kmod.sh
 wait
 
 for name in "${started[@]}"; do

@@ -54,8 +54,8 @@ done
 lab=$(tests/vm/kernel.sh kasan)
 check module-lab quiet_module lab "$lab/build" "W=1"
 
-check user-gcc make -B user B=build/check/gcc CC=gcc
-check user-clang make -B user B=build/check/clang CC=clang
+check user-gcc make -j2 -B user B=build/check/gcc CC=gcc
+check user-clang make -j2 -B user B=build/check/clang CC=clang
 
 sources() {
 	git ls-files -co --exclude-standard -- "$@"

@@ -14,7 +14,7 @@ flags=(-std=gnu11 -O1 -g -D_GNU_SOURCE -DSLUICE_VERSION='"test"' -I. -Ilibcommon
 	-Ikmod/uapi -Idaemon -Wall -Wextra -Werror -fno-omit-frame-pointer)
 libs=(-ljson-c -lcrypto -luring -lpthread)
 read -ra check_libs <<<"$(pkg-config --cflags --libs check)"
-SECONDS_EACH=${FUZZ_SECONDS:-5}
+SECONDS_EACH=${FUZZ_SECONDS:-3}
 
 result() {
 	if [ "$2" = 0 ]; then

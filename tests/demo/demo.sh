@@ -63,13 +63,16 @@ progress() {
 	done
 }
 
-firmware_ms='' grub_ms='' kernel_ms='' login_ms=''
+firmware_ms='' grub_ms='' kernel_ms='' mounted_ms='' login_ms='' fetched_at_mount=''
 
 # booted NAME: waits for every phase of the boot; sets firmware_ms and so on.
 booted() {
 	local p ms
-	for p in firmware grub kernel login; do
+	for p in firmware grub kernel mounted login; do
 		ms=$(lab_host_wait "$p" "$limit")
+		[ "$p" != mounted ] || [ -n "$fetched_at_mount" ] ||
+			fetched_at_mount=$(lab_nic_run 10 '"$ctl" status -o json' |
+				sed -n 's/.*"fetched_bytes":\([0-9]*\).*/\1/p')
 		printf -v "${p}_ms" '%s' "$ms"
 		event "$1: $p reached, $ms ms after power-on or reset"
 	done
@@ -92,7 +95,7 @@ lab_nic --env SLUICE_KO="$SLUICE_TOP/build/kmod-plain/sluice.ko" \
 lab_nic_wait ready 120
 lab_nic_run 60 'card_up 0.5ms 1gbit' >"$lab_out/card-up.log"
 t0=$(now_ms)
-lab_nic_run 60 'card_deploy && card_watch_start' >"$lab_out/deploy.log"
+lab_nic_run 60 'card_deploy && card_watch_start && { card_first_read & }' >"$lab_out/deploy.log"
 namespace_bytes=$(lab_nic_run 10 'blockdev --getsize64 /dev/sluice0')
 event "the card has deployed the image and shows the host a disk"
 
@@ -100,6 +103,7 @@ lab_host_on ''
 t0=$(tail -n 1 "$lab_out/host/starts" | cut -d' ' -f2)
 progress &
 progress_pid=$!
+(lab_until "$limit" lab_nic_said first-read && echo $(($(now_ms) - t0)) >"$lab_out/first-read") &
 event "the host is powered on"
 booted "the host"
 at_login=$(lab_nic_run 10 '"$ctl" status -o json')
@@ -108,6 +112,7 @@ fetched_at_login=$(value fetched_bytes)
 demand_at_login=$(value demand_bytes)
 expired_at_login=$(value expired)
 login_at=$login_ms firmware_at=$firmware_ms grub_at=$grub_ms kernel_at=$kernel_ms
+mounted_at=$mounted_ms
 event "a login prompt; $(mib "$fetched_at_login") MiB of the image were fetched, $(mib "$demand_at_login") MiB of them because the host asked"
 
 host_is_right
@@ -170,8 +175,10 @@ tests/vm/dmesg-scan.sh "$lab_out/nic/console.log"
 
 ratio=$((login_at * 100 / local_login_ms))
 cat >"$out/timeline.json" <<JSON
-{"image_bytes": $image_bytes, "firmware_ms": $firmware_at, "grub_ms": $grub_at,
- "kernel_ms": $kernel_at, "login_ms": $login_at,
+{"image_bytes": $image_bytes, "first_read_ms": $(<"$lab_out/first-read"),
+ "firmware_ms": $firmware_at, "grub_ms": $grub_at, "kernel_ms": $kernel_at,
+ "mounted_ms": $mounted_at, "fetched_bytes_at_mount": $fetched_at_mount,
+ "login_ms": $login_at,
  "fetched_bytes_at_login": $fetched_at_login, "demand_bytes_at_login": $demand_at_login,
  "expired_at_login": $expired_at_login, "all_local_ms": $all_local_ms,
  "fetched_bytes_total": $fetched_total, "network_bytes_after_all_local": $idle_network_bytes,

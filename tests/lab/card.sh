@@ -38,6 +38,18 @@ card_watch() {
 	done
 }
 
+# card_first_read: says "first-read" when the host has read. Only the host's reads reach
+# the local disk, and its first ones are where the copy has already been.
+card_first_read() {
+	local base reads idle
+	read -r base _ </sys/block/vdb/stat
+	exec {idle}<> <(:)
+	until read -r reads _ </sys/block/vdb/stat && [ "$reads" != "$base" ]; do
+		read -rt 0.05 -u "$idle" || true
+	done
+	nic_say first-read
+}
+
 card_watch_start() {
 	card_watch &
 	watcher=$!

@@ -24,6 +24,7 @@ PHASES = [
     ("firmware", re.compile(rb"BdsDxe: starting Boot")),
     ("grub", re.compile(rb"Loading Linux ")),
     ("kernel", re.compile(rb"Linux version ")),
+    ("mounted", re.compile(rb"EXT4-fs \(nvme0n1p2\): mounted ")),
     ("login", re.compile(rb" login: ")),
 ]
 REBOOT = re.compile(rb"reboot: Restarting system")

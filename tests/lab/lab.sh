@@ -22,7 +22,7 @@
 #	                          copy of this image on QEMU's own NVMe device instead,
 #	                          or, with "wire", first
 #	lab_host_wait PHASE SECONDS
-#	                          start, firmware, grub, kernel or login of the current
+#	                          start, firmware, grub, kernel, mounted or login of the current
 #	                          boot; prints its milliseconds since power-on or reset
 #	lab_host_run SECONDS COMMAND
 #	                          in a root shell of the host: output and status

@@ -40,6 +40,11 @@ intact() {
 	host 180 'echo 3 >/proc/sys/vm/drop_caches; cd /srv/known && sha256sum --quiet -c SHA256SUMS'
 }
 
+# A tenth of it, of all sizes but the largest.
+intact_some() {
+	host 60 'echo 3 >/proc/sys/vm/drop_caches; cd /srv/known && grep -v file-[56] SHA256SUMS | sha256sum --quiet -c'
+}
+
 # The first block at that MiB of the disk, in so many seconds. Those in the middle of
 # the root file system wait for the storage: the copy has not reached them.
 read_block() { # MIB SECONDS
@@ -75,7 +80,7 @@ host_io() {
 	check "the deadline is that of PCIe" [ "$(status deadline_ms)" = 3500 ]
 	check "one name for the disk, whatever the card goes through" \
 		host 10 "ls /dev/disk/by-id/nvme-Sluice_$(serial)"
-	check "fio verify in the host" host 300 'fio --name=v --filename=/root/fio --size=24m \
+	check "fio verify in the host" host 300 'fio --name=v --filename=/root/fio --size=16m \
 		--rw=randwrite --bsrange=512-64k --blockalign=512 --bs_unaligned=0 --direct=1 \
 		--ioengine=libaio --iodepth=8 --verify=crc32c --verify_fatal=1 --do_verify=1 \
 		--fsync=16 --end_fsync=1 --minimal >/tmp/fio.log || { tail -5 /tmp/fio.log; false; }'
@@ -93,7 +98,7 @@ other_export_restored() {
 		daemon_kill KILL || true; rm $shared; }'
 	card 30 daemon_start
 	check "the export that was gone is there again" lab_until 20 card 10 'ls -d $shared'
-	check "and the host's disk was never pulled" intact
+	check "and the host's disk was never pulled" intact_some
 	check "nor reset" \
 		[ "$(grep -c 'Enabling controller' "$lab_out/nic/console.log")" = "$enabled" ]
 	card 30 '"$ctl" unexport disk loop >/dev/null'
@@ -104,7 +109,7 @@ serial() { status uuid | tr -d - | cut -c1-20; }
 controller_resets() {
 	check "controller disable and enable" host 60 \
 		'nvme reset /dev/nvme0 && dd if=/dev/nvme0n1 of=/dev/null bs=1M count=8 iflag=direct status=none'
-	check "controller reset: the host reads right" intact
+	check "controller reset: the host reads right" intact_some
 	check "function level reset" host 60 \
 		'cd /sys/class/nvme/nvme0/device && echo flr >reset_method && echo 1 >reset'
 	check "function level reset: the host reads right" intact
