@@ -10,6 +10,13 @@
 /* What keeps an export down is an address or a module: people act slowly. */
 #define RETRY_MS	5000
 
+/*
+ * From the export to the host's first request: a driver's handshake, or the firmware of
+ * a machine that is switched on now.
+ */
+#define EXPECT_CONNECT_MS	10000
+#define EXPECT_FIRMWARE_MS	30000
+
 const struct sluiced_export *sluiced_exporting_find(const struct sluiced_deployment *d,
 						    const char *kind)
 {
@@ -182,7 +189,9 @@ static void add_done(struct sluiced_deployment *d, struct sluiced_task *task)
 	sluiced_deployment_save(d);
 	if (task->ok) {
 		adjust_deadline(d);
-		sluiced_throttle_expect(&d->copier.throttle, sluiced_now_ms());
+		sluiced_throttle_expect(&d->copier.throttle, sluiced_now_ms(),
+					sluiced_export_shared(&task->exports[0]) ?
+						EXPECT_CONNECT_MS : EXPECT_FIRMWARE_MS);
 		sluiced_log(LOG_NOTICE, d->record.name, "Exported over %s%s%s.",
 			    task->exports[0].kind, task->exports[0].address[0] ? " at " : "",
 			    task->exports[0].address);

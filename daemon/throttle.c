@@ -12,11 +12,6 @@
 /* Of a host that uses what is there: it has its disk, and no burst is to come. */
 #define HITS_MS			1000
 
-/* From the export to the first request of a host that was waiting for its disk:
- * firmware's enumeration, a driver's handshake.
- */
-#define EXPECT_MS		10000
-
 /* 16 MiB in flight fill a 10 Gb/s link up to 13 ms of latency. */
 #define DEPTH_QUIET		16
 
@@ -65,9 +60,9 @@ void sluiced_throttle_miss(struct sluiced_throttle *t, uint64_t now)
 	calm_not_before(t, now + MISSES_MS);
 }
 
-void sluiced_throttle_expect(struct sluiced_throttle *t, uint64_t now)
+void sluiced_throttle_expect(struct sluiced_throttle *t, uint64_t now, uint64_t ms)
 {
-	calm_not_before(t, now + EXPECT_MS);
+	calm_not_before(t, now + ms);
 }
 
 void sluiced_throttle_host_seq(struct sluiced_throttle *t, uint64_t host_seq, uint64_t now)

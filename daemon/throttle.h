@@ -9,9 +9,8 @@
  *	uses resident blocks		8	1 MiB	the ceiling
  *	waited for blocks just now	1	256 KiB	the floor
  *
- * "Just now" is the last three seconds, and the ten seconds after an export: who is given
- * a disk is about to boot from it, and does not wait for blocks before its first
- * request. Demand, read-ahead and zeroes are not paced by
+ * "Just now" is the last three seconds, and some time after an export: who is given a
+ * disk is about to boot from it, and does not wait for blocks before its first request. Demand, read-ahead and zeroes are not paced by
  * rate.
  */
 #ifndef SLUICED_THROTTLE_H
@@ -52,8 +51,8 @@ void sluiced_throttle_limit(struct sluiced_throttle *t, uint64_t min_rate, uint6
 /* The host waits for a block. */
 void sluiced_throttle_miss(struct sluiced_throttle *t, uint64_t now);
 
-/* The host was just given the device. */
-void sluiced_throttle_expect(struct sluiced_throttle *t, uint64_t now);
+/* The host was just given the device, and asks for blocks within @ms. */
+void sluiced_throttle_expect(struct sluiced_throttle *t, uint64_t now, uint64_t ms);
 
 /* The kernel's count of host requests, looked at now and then. */
 void sluiced_throttle_host_seq(struct sluiced_throttle *t, uint64_t host_seq, uint64_t now);

@@ -83,13 +83,13 @@ START_TEST(an_export_means_a_boot)
 	uint64_t now = 5000, bytes;
 
 	sluiced_throttle_init(&t, 4 * MIB, 0, now);
-	sluiced_throttle_expect(&t, now);
+	sluiced_throttle_expect(&t, now, 10000);
 	bytes = copy(&t, &now, 10000, false);
 	ck_assert_uint_ge(bytes, 39 * MIB);
 	ck_assert_uint_le(bytes, 41 * MIB);
 	ck_assert_int_eq(sluiced_throttle_pressure(&t, now), SLUICED_QUIET);
 	/* A miss in the meantime does not shorten it. */
-	sluiced_throttle_expect(&t, now);
+	sluiced_throttle_expect(&t, now, 10000);
 	sluiced_throttle_miss(&t, now + 1);
 	ck_assert_int_eq(sluiced_throttle_pressure(&t, now + 9999), SLUICED_MISSES);
 	ck_assert_int_eq(sluiced_throttle_pressure(&t, now + 10000), SLUICED_QUIET);
