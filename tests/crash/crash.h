@@ -51,4 +51,13 @@ struct crash_op {
 	uint64_t submitted, completed;
 };
 
+/* xorshift64*: the same on every machine. @state is not 0. */
+static inline uint64_t crash_draw(uint64_t *state, uint64_t below)
+{
+	*state ^= *state >> 12;
+	*state ^= *state << 25;
+	*state ^= *state >> 27;
+	return (*state * 0x2545f4914f6cdd1dULL >> 32) % below;
+}
+
 #endif /* CRASH_H */

@@ -47,14 +47,6 @@ struct run {
 	unsigned int invariants[64];
 };
 
-static uint64_t draw(struct run *run, uint64_t below)
-{
-	run->random ^= run->random >> 12;
-	run->random ^= run->random << 25;
-	run->random ^= run->random >> 27;
-	return (run->random * 0x2545f4914f6cdd1dULL >> 32) % below;
-}
-
 static void report(struct run *run, const struct violation *v, size_t position)
 {
 	run->violations++;
@@ -155,10 +147,10 @@ static void subsets(struct run *run)
 	}
 	for (n = 0; n < run->subsets; n++) {
 		/* Few missing, about half, few there. */
-		uint64_t odds = 1 + draw(run, 7);
+		uint64_t odds = 1 + crash_draw(&run->random, 7);
 
 		for (i = 0; i < run->k; i++)
-			run->chosen[i] = draw(run, 8) < odds;
+			run->chosen[i] = crash_draw(&run->random, 8) < odds;
 		whole(run, run->end - 1);
 	}
 }
@@ -180,10 +172,10 @@ static void tears(struct run *run)
 			for (s = 1; s < e->sectors; s++)
 				state(run, i, s, run->epoch[i] - 1);
 		else
-			state(run, i, 1 + draw(run, e->sectors - 1), run->epoch[i] - 1);
+			state(run, i, 1 + crash_draw(&run->random, e->sectors - 1), run->epoch[i] - 1);
 		for (j = 0; j < run->k; j++)
 			run->chosen[j] = j != i;
-		state(run, i, 1 + draw(run, e->sectors - 1), run->end - 1);
+		state(run, i, 1 + crash_draw(&run->random, e->sectors - 1), run->end - 1);
 	}
 }
 

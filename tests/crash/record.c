@@ -52,21 +52,12 @@ struct host {
 	uint8_t *buf;
 };
 
-/* xorshift64*: the same on every machine. */
-static uint64_t draw(uint64_t *state, uint64_t below)
-{
-	*state ^= *state >> 12;
-	*state ^= *state << 25;
-	*state ^= *state >> 27;
-	return (*state * 0x2545f4914f6cdd1dULL >> 32) % below;
-}
-
 static uint64_t seeded(uint64_t n)
 {
 	uint64_t state = (header.seed + 1) * 0x9e3779b97f4a7c15ULL ^ n << 40;
 
 	for (int i = 0; i < 4; i++)
-		draw(&state, 2);
+		crash_draw(&state, 2);
 	return state;
 }
 
@@ -117,11 +108,11 @@ static void end(struct crash_op *op, bool ok)
 
 static void pick(struct host *host, uint64_t align, uint64_t *sector, uint64_t *sectors)
 {
-	const struct crash_window *w = &header.window[draw(&host->random, header.windows)];
+	const struct crash_window *w = &header.window[crash_draw(&host->random, header.windows)];
 	uint64_t first = w->block * 8, n = w->blocks * 8, max = MAX_BLOCKS * 8;
 
-	*sectors = (1 + draw(&host->random, draw(&host->random, 2) ? max / align : 2)) * align;
-	*sector = first + draw(&host->random, (n - *sectors) / align) * align;
+	*sectors = (1 + crash_draw(&host->random, crash_draw(&host->random, 2) ? max / align : 2)) * align;
+	*sector = first + crash_draw(&host->random, (n - *sectors) / align) * align;
 }
 
 static void host_write(struct host *host, enum crash_kind kind, uint64_t align)
@@ -173,7 +164,7 @@ static void *host_thread(void *arg)
 	struct host *host = arg;
 
 	while (host->ops--) {
-		uint64_t what = draw(&host->random, 32);
+		uint64_t what = crash_draw(&host->random, 32);
 
 		if (what < 12)
 			host_write(host, CRASH_WRITE, 8);
@@ -195,11 +186,11 @@ static void *host_thread(void *arg)
 static void copy(uint64_t *random, unsigned int extents)
 {
 	while (extents--) {
-		const struct crash_window *w = &header.window[draw(random, header.windows)];
-		uint64_t blocks = 1 + draw(random, 64), block;
+		const struct crash_window *w = &header.window[crash_draw(random, header.windows)];
+		uint64_t blocks = 1 + crash_draw(random, 64), block;
 		int res;
 
-		block = w->block + draw(random, w->blocks - blocks);
+		block = w->block + crash_draw(random, w->blocks - blocks);
 		if (block * BLK < header.image_bytes && (block + blocks) * BLK > header.image_bytes)
 			blocks = header.image_bytes / BLK - block;
 		if (block * BLK >= header.image_bytes)
@@ -245,14 +236,7 @@ static void session(unsigned int number, unsigned int hosts_ops)
 
 static void reopen(void)
 {
-	int err = -EBUSY;
-
-	puppet_serve_stop(&puppet);
-	puppet_close_bdev(&puppet);
-	puppet_detach(&puppet);
-	for (int i = 0; i < 300 && (err = puppet_close(&puppet)) == -EBUSY; i++)
-		usleep(10000);
-	CHECK(!err);
+	puppet_shut(&puppet);
 	CHECK(!puppet_open(&puppet, SLUICE_OPEN_IDENTITY | SLUICE_OPEN_UUID));
 	CHECK(!puppet_attach(&puppet));
 	puppet_open_bdev(&puppet);

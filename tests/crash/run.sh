@@ -102,19 +102,23 @@ enumerate() {
 			$((n * log_mib << 20)) "$out/journal-$n" >"$out/enumerate-$n.$part" 2>&1 &
 	done
 	wait -n || status=$?
-	wait -n || status=$?
+	wait -n || status=$((status > $? ? status : $?))
 	return "$status"
 }
 
-last() { # N KEY: the sum over both parts, of states the number
-	sed -n "s/^states=.*$2=\\([0-9]*\\).*/\\1/p" "$out/enumerate-$1".* | awk '{ s += $1 } END { print s + 0 }'
+found_by() { # N: violations, of both parts
+	sed -n 's/^states=.* violations=\([0-9]*\).*/\1/p' "$out/enumerate-$1".* | awk '{ s += $1 } END { print s + 0 }'
 }
 
 total=0 violations=0 caught=0 n=0
 for ((; n < recordings; n++)); do
-	enumerate build/tests/crash-enumerate "$n" $(((states + recordings - 1) / recordings)) || true
+	status=0
+	enumerate build/tests/crash-enumerate "$n" $(((states + recordings - 1) / recordings)) || status=$?
+	# 1: violations; anything else is no verdict.
+	[ "$status" -le 1 ] ||
+		{ cat "$out/enumerate-$n".* >&2; die "recording $n, \"${jobs[n]}\", could not be judged"; }
 	total=$((total + $(sed -n 's/^states=\([0-9]*\).*/\1/p' "$out/enumerate-$n.0")))
-	found=$(last "$n" violations)
+	found=$(found_by "$n")
 	violations=$((violations + found))
 	say "crash: recording $n: ${jobs[n]}: $found violations"
 	grep -h '^violation' "$out/enumerate-$n".* >&2 || true

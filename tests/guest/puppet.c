@@ -216,7 +216,7 @@ void puppet_start(struct puppet *p)
 	puppet_open_bdev(p);
 }
 
-void puppet_stop(struct puppet *p)
+void puppet_shut(struct puppet *p)
 {
 	int err = -EBUSY;
 
@@ -227,6 +227,11 @@ void puppet_stop(struct puppet *p)
 	for (int i = 0; i < 300 && (err = puppet_close(p)) == -EBUSY; i++)
 		usleep(10000);
 	CHECK(!err);
+}
+
+void puppet_stop(struct puppet *p)
+{
+	puppet_shut(p);
 	close(p->ctl);
 }
 

@@ -78,7 +78,9 @@ void puppet_open_bdev(struct puppet *p);
 void puppet_close_bdev(struct puppet *p);
 /* format, attach, open the disk */
 void puppet_start(struct puppet *p);
-/* close, detach, close the device */
+/* close, detach, close the device; it can be opened again */
+void puppet_shut(struct puppet *p);
+/* and for good */
 void puppet_stop(struct puppet *p);
 
 /* The next event, waiting at most ms; false: none. */

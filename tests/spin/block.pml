@@ -5,16 +5,15 @@
  * lock of a bucket held is atomic here; everything else is not.
  *
  * A block has two halves, so that a write can cover part of it. A value is STALE, what a
- * previous tenant left; IMAGE; ZERO of the discard; or a writer's version, counted up in
- * the order of submission. The local disk has a cache, which may write back at any
- * time: what a crash leaves is data_d and bit_d.
+ * previous tenant left; IMAGE; or the version of a writer or of the discard. The local
+ * disk has a cache, which may write back at any time: what a crash leaves is data_d and
+ * bit_d.
  *
  * The variants, one macro each, are bugs that must be found: see run.sh. All actors at
  * once are too many states; which are there is chosen by macros, too.
  */
 #define STALE	0
 #define IMAGE	1
-#define ZERO	2
 #define FIRST	3		/* version of the first writer */
 
 byte data_c[2], data_d[2];	/* local disk: cached, durable */
