@@ -68,14 +68,16 @@ $(B)/tests/kmod-test: $(wildcard tests/guest/kmod-*.[ch] tests/guest/puppet.[ch]
 	@echo "  CC      $@"
 	@$(CC) $(ALL_CFLAGS) -o $@ $(filter %.c,$^) -luring -lpthread
 
-crash-tools: $(B)/tests/crash-record $(B)/tests/crash-enumerate
+CRASH_GUEST := $(addprefix $(B)/tests/crash-,record recover cuts)
+crash-tools: $(CRASH_GUEST) $(B)/tests/crash-enumerate
 
-$(B)/tests/crash-record: tests/crash/record.c tests/crash/crash.h $(wildcard tests/guest/puppet.[ch])
+$(CRASH_GUEST): $(B)/tests/crash-%: tests/crash/%.c \
+		tests/crash/crash.h $(wildcard tests/crash/marks.[ch] tests/guest/puppet.[ch])
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
 	@$(CC) $(ALL_CFLAGS) -Itests/guest -o $@ $(filter %.c,$^) -luring -lpthread
 
-CRASH_SRC := $(addprefix tests/crash/,enumerate.c disk.c oracle.c log.c) kmod/media.c
+CRASH_SRC := $(addprefix tests/crash/,enumerate.c sample.c disk.c oracle.c log.c) kmod/media.c
 $(B)/tests/crash-enumerate: $(CRASH_SRC) $(wildcard tests/crash/*.h kmod/media.h)
 	@mkdir -p $(@D)
 	@echo "  CC      $@"

@@ -8,7 +8,7 @@ set -euo pipefail
 export DM_DISABLE_UDEV=1
 disk=$1 source=$2
 mib=16
-modprobe dm-clone
+modprobe -a dm-clone dm-delay dm-flakey
 
 filled() { head -c "$2" /dev/zero | tr '\0' "\\$1"; }
 
@@ -60,4 +60,35 @@ caught "14: lost metadata is formatted again, and a flushed write reverts to the
 	is /dev/mapper/clone 21 50
 dmsetup remove clone
 
-for name in other image dest meta; do dmsetup remove "$name"; done
+fresh
+clone image
+sync /dev/mapper/clone
+put /dev/mapper/clone 125 70 1
+# Reads work, writes do not.
+dmsetup suspend meta
+dmsetup reload meta --table "0 8192 flakey $disk 0 0 3600 1 error_writes"
+dmsetup resume meta
+sync /dev/mapper/clone 2>/dev/null || true
+caught "20: without its metadata, a write that had ended reverts to the image" \
+	is /dev/mapper/clone 21 70
+dmsetup remove clone
+dmsetup remove meta
+part meta "$disk" 8192 0
+
+fresh
+# Time for the host while a fill is in flight.
+dmsetup create far --table "0 $((mib * 2048)) delay $source 0 4000"
+clone far
+dmsetup message clone 0 enable_hydration
+filling() { dmsetup status clone | awk '{ exit $8 != want }' want="$1"; }
+until filling 1; do sleep 0.05; done
+blkdiscard -f -o 0 -l 4096 /dev/mapper/clone 2>/dev/null
+put /dev/mapper/clone 125 0 1
+sync /dev/mapper/clone
+dmsetup message clone 0 disable_hydration
+until filling 0; do sleep 0.1; done
+caught "1: a fill that was in flight overwrites a discard, a write and its flush" \
+	is /dev/mapper/clone 21 0
+dmsetup remove clone
+
+for name in far other image dest meta; do dmsetup remove "$name"; done

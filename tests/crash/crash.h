@@ -15,7 +15,7 @@
 
 #include <stdint.h>
 
-#define CRASH_MAGIC	0x31687361726373ULL
+#define CRASH_MAGIC	0x32687361726373ULL
 #define CRASH_POISON	0xaa
 #define CRASH_WINDOWS	4
 #define CRASH_FORMATTED	"formatted"
@@ -40,6 +40,8 @@ struct crash_header {
 	uint64_t disk_bytes, namespace_bytes, image_bytes;
 	uint32_t ops;
 	uint32_t windows;
+	uint32_t peer;			/* of dm-clone: after the namespace are its metadata */
+	uint32_t unused;
 	struct crash_window window[CRASH_WINDOWS];
 };
 

@@ -49,22 +49,25 @@ int disk_init(struct disk *disk, const struct oracle *oracle, const struct log *
 
 	memset(disk, 0, sizeof(*disk));
 	disk->oracle = oracle;
-	err = sluice_layout_init(&disk->layout, h->disk_bytes, h->namespace_bytes);
-	if (err)
-		return err;
-	disk->tail_sector = disk->layout.slot_offset[0] / 512;
-	disk->tail_bytes = h->disk_bytes - disk->layout.slot_offset[0];
+	disk->tail_sector = h->namespace_bytes / 512;
+	if (!h->peer) {
+		err = sluice_layout_init(&disk->layout, h->disk_bytes, h->namespace_bytes);
+		if (err)
+			return err;
+		disk->tail_sector = disk->layout.slot_offset[0] / 512;
+	}
+	disk->tail_bytes = h->disk_bytes - disk->tail_sector * 512;
 	disk->tags = malloc(oracle->sectors * sizeof(*disk->tags));
 	disk->fua = calloc(oracle->sectors, sizeof(*disk->fua));
 	disk->tail = malloc(disk->tail_bytes);
 	disk->tail_saved = malloc(disk->tail_bytes);
-	disk->words = calloc(disk->layout.map_pages, sizeof(*disk->words));
+	disk->words = calloc(disk->layout.map_pages ?: 1, sizeof(*disk->words));
 	err = -ENOMEM;
 	if (!disk->tags || !disk->fua || !disk->tail || !disk->tail_saved || !disk->words)
 		goto err_destroy;
 	for (i = 0; i < oracle->sectors; i++)
 		disk->tags[i] = TAG_POISON;
-	memset(disk->tail, CRASH_POISON, disk->tail_bytes);
+	memset(disk->tail, h->peer ? 0 : CRASH_POISON, disk->tail_bytes);
 	err = tag_entries(disk, log);
 	if (!err)
 		return 0;
@@ -177,6 +180,13 @@ void disk_restore(struct disk *disk)
 	disk->noting = false;
 }
 
+int disk_recovered(struct disk *disk, const struct log *log)
+{
+	/* What was written with FUA before is no news of what this log has. */
+	memset(disk->fua, 0, disk->oracle->sectors * sizeof(*disk->fua));
+	return tag_entries(disk, log);
+}
+
 static const uint8_t *tail_at(const struct disk *disk, uint64_t offset)
 {
 	return disk->tail + (offset - disk->layout.slot_offset[0]);
@@ -229,33 +239,37 @@ static bool resident(const struct disk *disk, uint64_t block)
 	       (block % 64) & 1;
 }
 
+bool disk_check_sector(const struct disk *disk, size_t index, uint32_t tag, size_t position,
+		       struct violation *v)
+{
+	const struct oracle *o = disk->oracle;
+
+	if (oracle_allows(o, index, tag, position))
+		return true;
+	if (tag == TAG_POISON)
+		return violated(v, 8, oracle_sector(o, index), tag,
+				"resident, but never written");
+	if (tag == TAG_IMAGE)
+		return violated(v, 12, oracle_sector(o, index), tag,
+				"the image over a flushed write");
+	if (tag == TAG_OTHER)
+		return violated(v, 12, oracle_sector(o, index), tag,
+				"neither of this sector's contents");
+	return violated(v, 9, oracle_sector(o, index), tag, "an older content than was flushed");
+}
+
 static bool check_block(const struct disk *disk, size_t first, size_t position,
 			struct violation *v)
 {
-	const struct oracle *o = disk->oracle;
 	size_t i;
 
-	for (i = first; i < first + 8; i++) {
-		uint32_t tag = disk->tags[i];
-
-		if (oracle_allows(o, i, tag, position))
-			continue;
-		if (tag == TAG_POISON)
-			return violated(v, 8, oracle_sector(o, i), tag,
-					"resident, but never written");
-		if (tag == TAG_IMAGE)
-			return violated(v, 12, oracle_sector(o, i), tag,
-					"the image over a flushed write");
-		if (tag == TAG_OTHER)
-			return violated(v, 12, oracle_sector(o, i), tag,
-					"neither of this sector's contents");
-		return violated(v, 9, oracle_sector(o, i), tag,
-				"an older content than was flushed");
-	}
+	for (i = first; i < first + 8; i++)
+		if (!disk_check_sector(disk, i, disk->tags[i], position, v))
+			return false;
 	return true;
 }
 
-bool disk_check(struct disk *disk, size_t position, struct violation *v)
+bool disk_check(struct disk *disk, size_t position, bool complete, struct violation *v)
 {
 	const struct oracle *o = disk->oracle;
 	struct sluice_super sb;
@@ -273,7 +287,7 @@ bool disk_check(struct disk *disk, size_t position, struct violation *v)
 		return violated(v, 16, disk->layout.super_offset[0] / 512, 0,
 				"the superblock is of another disk");
 	all = sb.state == SLUICE_MEDIA_COMPLETE;
-	if (!all && o->completed != NEVER && position >= o->completed)
+	if (!all && complete)
 		return violated(v, 16, disk->layout.super_offset[0] / 512, 0,
 				"complete, but not recorded");
 	if (!all && !open_map(disk, &sb, v))

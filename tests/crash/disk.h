@@ -17,7 +17,7 @@ struct disk_undo {
 
 struct disk {
 	const struct oracle *oracle;
-	struct sluice_layout layout;
+	struct sluice_layout layout;	/* not of a peer */
 	uint64_t tail_sector;		/* what is at and after it is kept as bytes */
 	uint32_t *tags;
 	uint32_t *fua;			/* the operation that last wrote there with FUA */
@@ -52,8 +52,21 @@ void disk_apply(struct disk *disk, const struct log *log, size_t entry, uint64_t
 void disk_note(struct disk *disk);
 void disk_restore(struct disk *disk);
 
-/* Opens and checks every sector. False with *v the first violation. */
-bool disk_check(struct disk *disk, size_t position, struct violation *v);
+/*
+ * Opens and checks every sector, after a crash at @position. @complete: it was recorded
+ * that all is there. False with *v the first violation.
+ */
+bool disk_check(struct disk *disk, size_t position, bool complete, struct violation *v);
+
+/*
+ * Whether a sector, by its index, may hold @tag as the host reads it. False with *v
+ * what is violated.
+ */
+bool disk_check_sector(const struct disk *disk, size_t index, uint32_t tag, size_t position,
+		       struct violation *v);
+
+/* What was written after a crash: another log, of the same windows, on what is there. */
+int disk_recovered(struct disk *disk, const struct log *log);
 
 static inline bool disk_is_tail(const struct disk *disk, const struct log_entry *e)
 {

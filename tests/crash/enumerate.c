@@ -4,8 +4,13 @@
  *
  *	crash-enumerate [OPTION]... LOG OFFSET JOURNAL
  *
- *	--states N	at least so many, as far as there are any
+ *	--states N	so many, and more when there are more without random ones
  *	--state N	that one alone, and what it consists of
+ *	--then OFFSET	with it, the disks that a crash may leave of what was logged at
+ *			that offset, which began with that state
+ *	--read FILE	with it, what was read of its windows through the device
+ *	--sample N	no check: N states as disks PREFIX-0, PREFIX-1, ...
+ *	--prefix PREFIX
  *	--part I/N	every Nth from the Ith on
  *	--mutant N	with that bug in the on-media code, where it is built with them
  *
@@ -16,12 +21,13 @@
  * one at some. The last line is "states=N violations=N"; the status is 1 when there
  * are violations.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "disk.h"
+#include "sample.h"
 
 #define ALL_SUBSETS	8
 #define SHOWN		5
@@ -37,8 +43,16 @@ struct run {
 	uint64_t random;
 	uint64_t only;			/* a state's number, or UINT64_MAX */
 	unsigned int part, parts;
-	unsigned int subsets;		/* random ones of an epoch */
+	uint64_t wide;			/* epochs of more than ALL_SUBSETS writes */
+	uint64_t subsets, more;		/* random ones of each, and of all together */
 	bool counting;
+	const char *read;		/* judge this instead of the disk */
+	bool stay;			/* the only state is not taken back */
+	size_t crashed;			/* position, in an earlier log, or NEVER */
+	size_t completed;		/* position of that mark in the log */
+	uint64_t samples, sampled, every;
+	const char *prefix;
+	int err;
 	uint64_t states, violations;
 	size_t *epoch;			/* entries of the current one */
 	size_t k;
@@ -75,6 +89,48 @@ static void describe(const struct run *run, size_t torn, uint64_t sectors)
 		printf("  torn after %llu sectors\n", (unsigned long long)sectors);
 }
 
+static void judge(struct run *run, size_t position)
+{
+	struct violation v;
+	long wrong;
+
+	wrong = sample_judge(&run->disk, run->read, position, &v);
+	if (wrong < 0)
+		run->err = wrong;
+	else if (wrong)
+		report(run, &v, position);
+}
+
+/* One of each so many states, at some place. */
+static void sample(struct run *run, size_t position)
+{
+	char path[4096];
+
+	if (run->sampled == run->samples || position < run->oracle.formatted ||
+	    run->states < run->every * run->sampled + run->oracle.header.seed % run->every + 1)
+		return;
+	snprintf(path, sizeof(path), "%s-%llu", run->prefix, (unsigned long long)run->sampled);
+	run->err = sample_write(&run->disk, path);
+	if (run->err)
+		return;
+	printf("sample %llu: state %llu\n", (unsigned long long)run->sampled++,
+	       (unsigned long long)run->states);
+}
+
+static void look(struct run *run, size_t position)
+{
+	size_t when = run->crashed == NEVER ? position : run->crashed;
+	struct violation v;
+
+	if (run->samples)
+		sample(run, position);
+	else if (run->read)
+		judge(run, position);
+	else if (!disk_check(&run->disk, when,
+			     run->completed != NEVER && position >= run->completed, &v))
+		report(run, &v, when);
+}
+
 /*
  * One state: what is chosen, and sectors [0, sectors) of entry number torn. The
  * crash comes as late as it can: right before the end of the first FUA write that
@@ -82,9 +138,10 @@ static void describe(const struct run *run, size_t torn, uint64_t sectors)
  */
 static void state(struct run *run, size_t torn, uint64_t sectors, size_t position)
 {
-	struct violation v;
 	size_t i;
 
+	if (run->err)
+		return;
 	run->states++;
 	if (run->counting || run->states % run->parts != run->part ||
 	    (run->only != UINT64_MAX && run->states != run->only))
@@ -101,10 +158,14 @@ static void state(struct run *run, size_t torn, uint64_t sectors, size_t positio
 			disk_apply(&run->disk, &run->log, run->epoch[i], 0,
 				   run->log.entries[run->epoch[i]].sectors);
 	}
-	if (!disk_check(&run->disk, position, &v))
-		report(run, &v, position);
-	if (run->states == run->only)
+	look(run, position);
+	if (run->states == run->only && !run->stay)
 		describe(run, torn, sectors);
+	if (run->states == run->only && run->stay) {
+		run->crashed = position;
+		run->err = -ECANCELED;
+		return;
+	}
 	disk_restore(&run->disk);
 }
 
@@ -127,10 +188,11 @@ static void prefixes(struct run *run)
 
 static void subsets(struct run *run)
 {
-	size_t i, n;
+	uint64_t n;
+	size_t i;
 
 	if (run->k <= ALL_SUBSETS) {
-		for (n = 0; n < (size_t)1 << run->k; n++) {
+		for (n = 0; n < 1ULL << run->k; n++) {
 			for (i = 0; i < run->k; i++)
 				run->chosen[i] = n >> i & 1;
 			whole(run, run->end - 1);
@@ -145,7 +207,9 @@ static void subsets(struct run *run)
 		run->chosen[n] = true;
 		whole(run, run->end - 1);
 	}
-	for (n = 0; n < run->subsets; n++) {
+	if (run->counting)
+		run->wide++;
+	for (n = run->subsets + (run->more ? 1 : 0); n; n--) {
 		/* Few missing, about half, few there. */
 		uint64_t odds = 1 + crash_draw(&run->random, 7);
 
@@ -153,6 +217,8 @@ static void subsets(struct run *run)
 			run->chosen[i] = crash_draw(&run->random, 8) < odds;
 		whole(run, run->end - 1);
 	}
+	if (run->more)
+		run->more--;
 }
 
 static void tears(struct run *run)
@@ -187,7 +253,7 @@ static void end_epoch(struct run *run, size_t end)
 	prefixes(run);
 	subsets(run);
 	tears(run);
-	for (i = 0; i < run->k; i++)
+	for (i = 0; i < run->k && !run->counting; i++)
 		disk_apply(&run->disk, &run->log, run->epoch[i], 0,
 			   run->log.entries[run->epoch[i]].sectors);
 	run->k = 0;
@@ -211,35 +277,51 @@ static void enumerate(struct run *run)
 	end_epoch(run, run->log.count);
 }
 
-static int open_disk(struct run *run)
+/* As many random subsets as it takes; tells how many states there are then. */
+static uint64_t choose_subsets(struct run *run, uint64_t wanted)
 {
-	disk_destroy(&run->disk);
-	return disk_init(&run->disk, &run->oracle, &run->log);
-}
+	uint64_t random;
 
-/* As many random subsets in each epoch as it takes. */
-static int choose_subsets(struct run *run, uint64_t wanted)
-{
-	uint64_t without;
-	int err = open_disk(run);
-
-	if (err)
-		return err;
 	run->counting = true;
 	enumerate(run);
-	without = run->states;
-	run->subsets = 1;
-	enumerate(run);
-	if (run->states > without)
-		run->subsets = wanted > without ?
-			(wanted - without + run->states - without - 1) / (run->states - without) : 0;
 	run->counting = false;
-	return 0;
+	if (wanted <= run->states || !run->wide)
+		return run->states;
+	random = wanted - run->states;
+	run->subsets = random / run->wide;
+	run->more = random % run->wide;
+	return wanted;
+}
+
+/* The state that was stopped at, and what came after it. */
+static int recover(struct run *run, const char *path, uint64_t offset)
+{
+	size_t i;
+	int err;
+
+	log_close(&run->log);
+	err = log_open(&run->log, path, offset);
+	if (err)
+		return err;
+	run->completed = NEVER;
+	for (i = 0; i < run->log.count; i++)
+		if ((run->log.entries[i].flags & LOG_MARK) &&
+		    !strcmp(run->log.entries[i].text, CRASH_COMPLETED))
+			run->completed = i;
+	run->disk.noting = false;
+	run->epoch = reallocarray(run->epoch, run->log.count + 1, sizeof(*run->epoch));
+	run->chosen = reallocarray(run->chosen, run->log.count + 1, sizeof(*run->chosen));
+	if (!run->epoch || !run->chosen)
+		return -ENOMEM;
+	run->err = 0;
+	run->only = UINT64_MAX;
+	run->subsets = run->more = 0;
+	return disk_recovered(&run->disk, &run->log);
 }
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: crash-enumerate [--states N] [--state N] [--part I/N] LOG OFFSET JOURNAL\n");
+	fprintf(stderr, "usage: crash-enumerate [--states N] [--state N [--then OFFSET | --read FILE]] [--sample N --prefix PREFIX] [--part I/N] LOG OFFSET JOURNAL\n");
 	return 2;
 }
 
@@ -248,14 +330,18 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "states", required_argument, NULL, 's' },
 		{ "state", required_argument, NULL, 'o' },
+		{ "then", required_argument, NULL, 't' },
+		{ "read", required_argument, NULL, 'r' },
+		{ "sample", required_argument, NULL, 'n' },
+		{ "prefix", required_argument, NULL, 'x' },
 		{ "part", required_argument, NULL, 'p' },
 #ifdef CRASH_MUTANTS
 		{ "mutant", required_argument, NULL, 'm' },
 #endif
 		{ },
 	};
-	struct run run = { .only = UINT64_MAX, .parts = 1 };
-	uint64_t wanted = 0;
+	struct run run = { .only = UINT64_MAX, .parts = 1, .crashed = NEVER };
+	uint64_t wanted = 0, then = 0;
 	int c, err;
 	size_t i;
 
@@ -264,32 +350,57 @@ int main(int argc, char **argv)
 			wanted = strtoull(optarg, NULL, 0);
 		else if (c == 'o')
 			run.only = strtoull(optarg, NULL, 0);
+		else if (c == 'r')
+			run.read = optarg;
+		else if (c == 'n')
+			run.samples = strtoull(optarg, NULL, 0);
+		else if (c == 'x')
+			run.prefix = optarg;
 #ifdef CRASH_MUTANTS
 		else if (c == 'm')
 			sluice_mutant = strtoul(optarg, NULL, 0);
 #endif
-		else if (c != 'p' || sscanf(optarg, "%u/%u", &run.part, &run.parts) != 2 ||
-			 run.part >= run.parts)
+		else if (c == 't') {
+			then = strtoull(optarg, NULL, 0);
+			run.stay = true;
+		} else if (c != 'p' || sscanf(optarg, "%u/%u", &run.part, &run.parts) != 2 ||
+			   run.part >= run.parts)
 			return usage();
 	}
-	if (argc - optind != 3)
+	if (argc - optind != 3 || !run.samples != !run.prefix ||
+	    ((run.stay || run.read) && run.only == UINT64_MAX))
 		return usage();
 	err = log_open(&run.log, argv[optind], strtoull(argv[optind + 1], NULL, 0));
 	if (!err)
 		err = oracle_init(&run.oracle, argv[optind + 2], &run.log);
+	/* Of another module's disks only what is read through it can be judged. */
+	if (!err && run.oracle.header.peer && !run.samples && !run.read)
+		err = -EINVAL;
 	if (!err) {
+		run.completed = run.oracle.completed;
 		run.epoch = calloc(run.log.count + 1, sizeof(*run.epoch));
 		run.chosen = calloc(run.log.count + 1, sizeof(*run.chosen));
-		err = choose_subsets(&run, wanted);
+		err = run.epoch && run.chosen ? disk_init(&run.disk, &run.oracle, &run.log) : -ENOMEM;
 	}
-	if (!err)
-		err = open_disk(&run);
+	if (!err) {
+		uint64_t states = choose_subsets(&run, wanted);
+
+		run.every = states / (run.samples + 1) + 1;
+		enumerate(&run);
+		err = run.err;
+	}
+	if (run.stay && err == -ECANCELED) {
+		err = recover(&run, argv[optind], then);
+		if (!err)
+			enumerate(&run);
+	}
+	if (!err && (run.sampled != run.samples || (run.stay && run.only != UINT64_MAX)))
+		err = -ERANGE;
 	if (err) {
 		fprintf(stderr, "crash-enumerate: %s, %s: %s\n", argv[optind], argv[optind + 2],
 			strerror(-err));
 		return 2;
 	}
-	enumerate(&run);
 	for (i = 0; i < sizeof(run.invariants) / sizeof(run.invariants[0]); i++)
 		if (run.invariants[i])
 			printf("invariant %zu: %u violations\n", i, run.invariants[i]);

@@ -1,10 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# In a guest: guest.sh LOG_MIB JOB..., with jobs numbered from 0 on:
+# In a guest: guest.sh LOG_MIB FIRST JOB..., with jobs numbered from FIRST on:
 #
-#	record MUTANT SEED OPS NAMESPACE_MIB
-#		on /dev/vda; the log goes to /dev/vdb from N * LOG_MIB on, the journal
+#	record MUTANT SEED OPS NAMESPACE_MIB [DELAY]
+#		on /dev/vda, where writes and flushes take DELAY ms; the log goes to /dev/vdb from N * LOG_MIB on, the journal
 #		to journal-N. A recording that does not come to its end has none.
+#	peer SEED OPS
+#		the same with dm-clone
+#	recover JOURNAL SAMPLE
+#		SAMPLE, a disk, on /dev/vda, opened and read to dump-N, and completed;
+#		logged as a recording is
+#	recover-peer JOURNAL SAMPLE
+#		the same with dm-clone, which is only read
 #	kmod MUTANT TEST
 #		of kmod-test, on /dev/vdc to /dev/vde; its status to status-N.
 #	control
@@ -12,10 +19,11 @@
 set -euo pipefail
 
 export DM_DISABLE_UDEV=1
-log_mib=$1
+log_mib=$1 n=$2
 tools=${SLUICE_TOP:?}/build/tests
-shift
-modprobe -a dm-mod dm-log-writes dm-delay
+shift 2
+modprobe -a dm-mod dm-log-writes dm-delay dm-clone
+peer_mib=10
 
 load() { insmod "${SLUICE_KO:?}" mutant="$1"; }
 
@@ -33,12 +41,31 @@ poison() { # DISK MIB
 		dd of="$1" bs=1M iflag=fullblock oflag=direct status=none
 }
 
-record() { # N MUTANT SEED OPS NAMESPACE_MIB
-	local sectors=$((($5 + 4) * 2048))	# with the tail
-	dmsetup create part --table "0 $sectors linear /dev/vda 0"
+# logged N MIB [SAMPLE]: /dev/mapper/rec, a disk full of the pattern or of SAMPLE.
+delay=0
+logged() {
+	if [ "$delay" = 0 ]; then
+		dmsetup create part --table "0 $(($2 * 2048)) linear /dev/vda 0"
+	else
+		dmsetup create part --table "0 $(($2 * 2048)) delay /dev/vda 0 0 /dev/vda 0 $delay /dev/vda 0 $delay"
+	fi
 	dmsetup create log --table "0 $((log_mib * 2048)) linear /dev/vdb $(($1 * log_mib * 2048))"
-	poison /dev/mapper/part $(($5 + 4))
-	dmsetup create rec --table "0 $sectors log-writes /dev/mapper/part /dev/mapper/log"
+	if [ $# = 3 ]; then
+		dd if="$3" of=/dev/mapper/part bs=1M oflag=direct status=none
+	else
+		poison /dev/mapper/part "$2"
+	fi
+	dmsetup create rec --table "0 $(($2 * 2048)) log-writes /dev/mapper/part /dev/mapper/log"
+}
+
+unlogged() {
+	local name
+	for name in rec part log; do dmsetup remove --retry "$name"; done
+}
+
+record() { # N MUTANT SEED OPS NAMESPACE_MIB [DELAY]
+	delay=${6:-0}
+	logged "$1" $(($5 + 4))		# with the tail
 	load "$2"
 	if timeout 120 "$tools/crash-record" rec "${OUT:?}/journal-$1.new" "$3" "$4" "$5"; then
 		mv "$OUT/journal-$1.new" "$OUT/journal-$1"
@@ -46,9 +73,52 @@ record() { # N MUTANT SEED OPS NAMESPACE_MIB
 		echo "recording $1, of mutant $2, did not end"
 	fi
 	unload
-	dmsetup remove rec
-	dmsetup remove part
-	dmsetup remove log
+	unlogged
+	delay=0
+}
+
+# Its metadata, where Sluice has its tail.
+clone() { # [KEEP]
+	dmsetup create dest --table "0 $((peer_mib * 2048)) linear /dev/mapper/rec 0"
+	dmsetup create meta --table "0 8192 linear /dev/mapper/rec $((peer_mib * 2048))"
+	dmsetup create source --table "0 $((peer_mib * 2048)) linear /dev/vdc 0"
+	if [ $# = 0 ]; then
+		head -c 4M /dev/zero | dd of=/dev/mapper/part bs=1M seek="$peer_mib" iflag=fullblock oflag=direct status=none
+		head -c "${peer_mib}M" /dev/zero >/dev/mapper/source
+		"$tools/crash-record" image /dev/mapper/source
+	fi
+	dmsetup create clone --table \
+		"0 $((peer_mib * 2048)) clone /dev/mapper/meta /dev/mapper/dest /dev/mapper/source 8 1 no_discard_passdown"
+}
+
+unclone() {
+	local name
+	for name in clone source meta dest; do dmsetup remove --retry "$name"; done
+}
+
+peer() { # N SEED OPS
+	logged "$1" $((peer_mib + 4))
+	clone
+	timeout 120 "$tools/crash-record" rec "$OUT/journal-$1" "$2" "$3" "$peer_mib" /dev/mapper/clone
+	unclone
+	unlogged
+}
+
+recover() { # N JOURNAL SAMPLE
+	logged "$1" $(($(stat -c %s "$OUT/$3") >> 20)) "$OUT/$3"
+	load 0
+	timeout 120 "$tools/crash-recover" rec "$OUT/$2" "$OUT/dump-$1" || rm -f "$OUT/dump-$1"
+	unload
+	unlogged
+}
+
+recover-peer() { # N JOURNAL SAMPLE
+	logged "$1" $((peer_mib + 4)) "$OUT/$3"
+	clone keep
+	timeout 120 "$tools/crash-recover" rec "$OUT/$2" "$OUT/dump-$1" /dev/mapper/clone ||
+		rm -f "$OUT/dump-$1"
+	unclone
+	unlogged
 }
 
 kmod() { # N MUTANT TEST
@@ -64,7 +134,6 @@ control() { # N
 }
 
 dmsetup create slow --table "0 $(blockdev --getsz /dev/vdd) delay /dev/vdd 0 0 /dev/vdd 0 300"
-n=0
 for job; do
 	read -ra words <<<"$job"
 	"${words[0]}" "$n" "${words[@]:1}"

@@ -45,6 +45,22 @@ uint32_t oracle_tag(uint64_t sector, const uint8_t *data)
 	return who;
 }
 
+void oracle_content(uint64_t sector, uint32_t tag, uint8_t *data)
+{
+	uint64_t off = sector * 512, w[64];
+	unsigned int i;
+
+	if (tag == TAG_ZERO || tag == TAG_POISON) {
+		memset(data, tag == TAG_ZERO ? 0 : CRASH_POISON, 512);
+		return;
+	}
+	for (i = 0; i < 32; i++, off += 16) {
+		w[2 * i] = off ^ STAMP_WHERE;
+		w[2 * i + 1] = tag * STAMP_FACTOR ^ off;
+	}
+	memcpy(data, w, sizeof(w));
+}
+
 int64_t oracle_index(const struct oracle *o, uint64_t sector)
 {
 	uint64_t before = 0;

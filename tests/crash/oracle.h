@@ -54,6 +54,8 @@ uint64_t oracle_sector(const struct oracle *o, size_t index);
 
 /* What a sector's bytes are. */
 uint32_t oracle_tag(uint64_t sector, const uint8_t *data);
+/* And the other way round; not of TAG_OTHER. */
+void oracle_content(uint64_t sector, uint32_t tag, uint8_t *data);
 
 /* Whether a crash at @position may leave @tag, as the host reads it. */
 bool oracle_allows(const struct oracle *o, size_t index, uint32_t tag, size_t position);

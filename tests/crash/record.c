@@ -4,21 +4,26 @@
  * discard overlapping ranges and a daemon that fills and restarts, and writes down
  * what a crash at any moment has to be judged by.
  *
- *	crash-record DM_NAME JOURNAL SEED OPS NAMESPACE_MIB
+ *	crash-record DM_NAME JOURNAL SEED OPS NAMESPACE_MIB [PEER]
  *
  * The disk, /dev/mapper/DM_NAME, is full of CRASH_POISON. A namespace of less than
- * the image's size and 4 MiB is deployed completely at the end.
+ * the image's size and 4 MiB is deployed completely at the end. With PEER the hosts
+ * have that device, which copies by itself onto the beginning of the disk.
+ *
+ *	crash-record image DEVICE
+ *
+ * writes what PEER copies.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <linux/dm-ioctl.h>
 #include <linux/fs.h>
 #include <unistd.h>
 
 #include "crash.h"
+#include "marks.h"
 #include "../guest/puppet.h"
 
 #define IMAGE		(8 * (uint64_t)MIB)
@@ -42,7 +47,6 @@ static struct crash_op *ops;
 static atomic_uint next_id = 1;
 static atomic_ullong clock_now = 1;
 static unsigned int max_ops;
-static int control;
 
 struct host {
 	pthread_t thread;
@@ -59,25 +63,6 @@ static uint64_t seeded(uint64_t n)
 	for (int i = 0; i < 4; i++)
 		crash_draw(&state, 2);
 	return state;
-}
-
-static void mark(const char *text)
-{
-	struct {
-		struct dm_ioctl dm;
-		struct dm_target_msg target;
-		char message[64];
-	} m = {
-		.dm = {
-			.version = { DM_VERSION_MAJOR, 0, 0 },
-			.data_size = sizeof(m),
-			.data_start = sizeof(m.dm),
-		},
-	};
-
-	snprintf(m.dm.name, sizeof(m.dm.name), "%s", dm_name);
-	snprintf(m.message, sizeof(m.message), "mark %s", text);
-	CHECK(!ioctl(control, DM_TARGET_MSG, &m));
 }
 
 static struct crash_op *begin(enum crash_kind kind, uint64_t sector, uint64_t sectors)
@@ -103,7 +88,7 @@ static void end(struct crash_op *op, bool ok)
 	if (op->kind != CRASH_FUA && op->kind != CRASH_FLUSH)
 		return;
 	snprintf(text, sizeof(text), "%u", op->id);
-	mark(text);
+	marks_set(dm_name, text);
 }
 
 static void pick(struct host *host, uint64_t align, uint64_t *sector, uint64_t *sectors)
@@ -209,6 +194,27 @@ static void restart_daemon(void)
 	puppet_serve(&puppet);
 }
 
+static void start_hosts(struct host *hosts, int fd, unsigned int number, unsigned int hosts_ops)
+{
+	for (unsigned int i = 0; i < HOSTS; i++) {
+		hosts[i] = (struct host){
+			.random = seeded(number * HOSTS + i),
+			.fd = fd,
+			.ops = hosts_ops / HOSTS,
+			.buf = buffer(MAX_BLOCKS * BLK),
+		};
+		CHECK(!pthread_create(&hosts[i].thread, NULL, host_thread, &hosts[i]));
+	}
+}
+
+static void join_hosts(struct host *hosts)
+{
+	for (unsigned int i = 0; i < HOSTS; i++) {
+		pthread_join(hosts[i].thread, NULL);
+		free(hosts[i].buf);
+	}
+}
+
 /* From open to close, with the daemon restarted in between. */
 static void session(unsigned int number, unsigned int hosts_ops)
 {
@@ -216,22 +222,11 @@ static void session(unsigned int number, unsigned int hosts_ops)
 	struct host hosts[HOSTS];
 
 	puppet_serve(&puppet);
-	for (unsigned int i = 0; i < HOSTS; i++) {
-		hosts[i] = (struct host){
-			.random = seeded(number * HOSTS + i),
-			.fd = puppet.dev,
-			.ops = hosts_ops / HOSTS,
-			.buf = buffer(MAX_BLOCKS * BLK),
-		};
-		CHECK(!pthread_create(&hosts[i].thread, NULL, host_thread, &hosts[i]));
-	}
+	start_hosts(hosts, puppet.dev, number, hosts_ops);
 	copy(&random, 12);
 	restart_daemon();
 	copy(&random, 12);
-	for (unsigned int i = 0; i < HOSTS; i++) {
-		pthread_join(hosts[i].thread, NULL);
-		free(hosts[i].buf);
-	}
+	join_hosts(hosts);
 }
 
 static void reopen(void)
@@ -240,6 +235,43 @@ static void reopen(void)
 	CHECK(!puppet_open(&puppet, SLUICE_OPEN_IDENTITY | SLUICE_OPEN_UUID));
 	CHECK(!puppet_attach(&puppet));
 	puppet_open_bdev(&puppet);
+}
+
+static void record_sluice(const char *local, unsigned int hosts_ops, bool complete)
+{
+	struct sluice_generation g = { 0 };
+
+	puppet_init(&puppet, local, header.image_bytes);
+	puppet.namespace_bytes = header.namespace_bytes;
+	puppet_start(&puppet);
+	marks_set(dm_name, CRASH_FORMATTED);
+	session(0, hosts_ops / 2);
+	reopen();
+	session(1, hosts_ops / 2);
+	if (complete) {
+		puppet_fill_all(&puppet);
+		g.generation = puppet.gen;
+		/* Of a mutant that has lost count it does not end: what is there counts. */
+		if (!ioctl(puppet.fd, SLUICE_IOC_COMPLETE, &g))
+			marks_set(dm_name, CRASH_COMPLETED);
+		else
+			fprintf(stderr, "crash-record: not completed: %s\n", strerror(errno));
+	}
+	puppet_stop(&puppet);
+}
+
+static void record_peer(const char *device, unsigned int hosts_ops)
+{
+	int fd = open(device, O_RDWR | O_DIRECT | O_CLOEXEC);
+	struct host hosts[HOSTS];
+
+	CHECK(fd >= 0);
+	/* What it wrote when it was made is no format before this. */
+	CHECK(!fsync(fd));
+	marks_set(dm_name, CRASH_FORMATTED);
+	start_hosts(hosts, fd, 0, hosts_ops);
+	join_hosts(hosts);
+	close(fd);
 }
 
 static void write_journal(const char *path)
@@ -253,17 +285,30 @@ static void write_journal(const char *path)
 	CHECK(!fclose(f));
 }
 
+static int write_image(const char *path)
+{
+	void *buf = buffer(IMAGE);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	image_fill(buf, 0, IMAGE);
+	CHECK(fd >= 0 && pwrite(fd, buf, IMAGE, 0) == IMAGE && !fsync(fd));
+	close(fd);
+	free(buf);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
-	struct sluice_generation g = { 0 };
 	char local[64];
 	bool complete;
 	int fd;
 
-	if (argc != 6)
+	puppet_test = "crash-record";
+	if (argc == 3 && !strcmp(argv[1], "image"))
+		return write_image(argv[2]);
+	if (argc != 6 && argc != 7)
 		return 2;
 	dm_name = argv[1];
-	puppet_test = "crash-record";
 	header.magic = CRASH_MAGIC;
 	header.seed = strtoull(argv[3], NULL, 0);
 	max_ops = strtoul(argv[4], NULL, 0) + 64;
@@ -275,30 +320,17 @@ int main(int argc, char **argv)
 	if (!complete)
 		header.window[header.windows++] = (struct crash_window){ BOUNDARY - NEAR, 2 * NEAR };
 	ops = calloc(max_ops, sizeof(*ops));
-	control = open("/dev/mapper/control", O_RDWR | O_CLOEXEC);
-	CHECK(ops && control >= 0);
+	CHECK(ops);
 	snprintf(local, sizeof(local), "/dev/mapper/%s", dm_name);
 	fd = open(local, O_RDONLY);
 	CHECK(fd >= 0 && !ioctl(fd, BLKGETSIZE64, &header.disk_bytes));
 	close(fd);
 
-	puppet_init(&puppet, local, header.image_bytes);
-	puppet.namespace_bytes = header.namespace_bytes;
-	puppet_start(&puppet);
-	mark(CRASH_FORMATTED);
-	session(0, (max_ops - 64) / 2);
-	reopen();
-	session(1, (max_ops - 64) / 2);
-	if (complete) {
-		puppet_fill_all(&puppet);
-		g.generation = puppet.gen;
-		/* Of a mutant that has lost count it does not end: what is there counts. */
-		if (!ioctl(puppet.fd, SLUICE_IOC_COMPLETE, &g))
-			mark(CRASH_COMPLETED);
-		else
-			fprintf(stderr, "crash-record: not completed: %s\n", strerror(errno));
-	}
-	puppet_stop(&puppet);
+	header.peer = argc == 7;
+	if (header.peer)
+		record_peer(argv[6], max_ops - 64);
+	else
+		record_sluice(local, max_ops - 64, complete);
 	write_journal(argv[2]);
 	return 0;
 }

@@ -14,7 +14,7 @@ log_mib=64
 out=build/check/crash
 here=tests/crash
 # More of one recording are only more random subsets of the same epochs.
-each=50000
+most=50000
 mutant_states=4000
 
 kernel=$(tests/vm/kernel.sh plain)
@@ -32,7 +32,7 @@ build_mutants() {
 		die "$here/mutants.patch does not apply: make the same bugs again in what has changed"
 	make -s -C "$kernel/build" M="$(realpath "$dir")" SLUICE_VERSION=mutants modules >&2
 	gcc -std=gnu11 -O2 -D_GNU_SOURCE -DCRASH_MUTANTS -I"$dir/kmod" -Ikmod/uapi \
-		-o build/tests/crash-enumerate-mutants "$here"/{enumerate,disk,oracle,log}.c \
+		-o build/tests/crash-enumerate-mutants "$here"/{enumerate,sample,disk,oracle,log}.c \
 		"$dir/kmod/media.c"
 	cp "$dir/sluice.ko" "$ko"
 }
@@ -62,11 +62,12 @@ mutants=(
 )
 
 jobs=()
-recordings=$(((states + each - 1) / each))
+recordings=$(((states + most - 1) / most))
 [ "$recordings" -ge 2 ] || recordings=2
 for ((i = 0; i < recordings; i++)); do
-	# One in four with a namespace of two map pages, which is never complete.
-	jobs+=("record 0 $((seed + i)) 1200 $((i % 4 == 1 ? 130 : 10))")
+	# One in four with a namespace of two map pages, which is never complete; one in
+	# three on a slow disk.
+	jobs+=("record 0 $((seed + i)) 1200 $((i % 4 == 1 ? 130 : 10)) $((i % 3 == 2 ? 4 : 0))")
 done
 for m in "${mutants[@]}"; do
 	read -r number name test <<<"$m"
@@ -77,20 +78,30 @@ for m in "${mutants[@]}"; do
 		# With one map page the bits are all in its first sector: no tear shows.
 		case $name in
 		no-checksum | one-slot) jobs+=("record $number $seed 600 130") ;;
-		*) jobs+=("record $number $seed 600 10") ;;
+		# On a slow disk there is time for what must not happen to happen.
+		*) jobs+=("record $number $seed 600 10 4") ;;
 		esac
 	fi
 done
-jobs+=(control)
+jobs+=(control "peer $seed 600")
+control=$((${#jobs[@]} - 2)) peer=$((${#jobs[@]} - 1))
+
+# guest NAME FIRST JOB...: they run in a guest.
+guest() {
+	local name=$1 first=$2
+	shift 2
+	tests/vm/guest.sh --kernel plain --memory 2048 --timeout 3000 --out "$out" \
+		--env SLUICE_KO="$SLUICE_TOP/$ko" --disk new:140M \
+		--disk "$SLUICE_TOP/$out/log.img,size=$(((first + $#) * log_mib))M" \
+		--disk "$SLUICE_TOP/$out/source.img,size=80M" --disk new:80M --disk new:80M \
+		"$here/guest.sh" "$log_mib" "$first" "$@" >"$out/$name.log" 2>&1 ||
+		{ tail -20 "$out/$name.log" >&2; die "the guest failed; logs are in $out"; }
+}
 
 rm -rf "$out"
 mkdir -p "$out"
 say "crash: recording ${#jobs[@]} deployments and tests"
-tests/vm/guest.sh --kernel plain --memory 2048 --timeout 3000 --out "$out" \
-	--env SLUICE_KO="$SLUICE_TOP/$ko" --disk new:140M \
-	--disk "$SLUICE_TOP/$out/log.img,size=$((${#jobs[@]} * log_mib))M" \
-	--disk new:80M --disk new:80M --disk new:80M "$here/guest.sh" "$log_mib" "${jobs[@]}" >"$out/guest.log" 2>&1 ||
-	{ tail -20 "$out/guest.log" >&2; die "the guest failed; logs are in $out"; }
+guest recording 0 "${jobs[@]}"
 
 # enumerate PROGRAM N STATES [OPTION]...: both processors; the log to enumerate-N.
 enumerate() {
@@ -110,10 +121,34 @@ found_by() { # N: violations, of both parts
 	sed -n 's/^states=.* violations=\([0-9]*\).*/\1/p' "$out/enumerate-$1".* | awk '{ s += $1 } END { print s + 0 }'
 }
 
+each_of() { # N: what makes the whole of it; of dm-clone those without random ones
+	echo $(($1 < recordings ? states / recordings + ($1 < states % recordings) : 0))
+}
+
+# State 5 of recording 2, say, is opened by the module: sampled[I] is "2 5".
+sampled=() recoveries=()
+sample() { # N NUMBER KIND
+	local i state
+	build/tests/crash-enumerate --states "$(each_of "$1")" --sample "$2" --prefix "$out/sample-$1" \
+		"$out/log.img" $(($1 * log_mib << 20)) "$out/journal-$1" >"$out/samples-$1" ||
+		die "recording $1 could not be sampled"
+	while read -r _ i _ state; do
+		sampled+=("$1 $state")
+		recoveries+=("$3 journal-$1 sample-$1-${i%:}")
+	done < <(grep '^sample' "$out/samples-$1")
+}
+for ((n = 0; n < recordings; n++)); do
+	sample "$n" $((recordings > 4 ? 2 : 4)) recover
+done
+sample "$peer" 4 recover-peer
+say "crash: ${#recoveries[@]} of these states are opened, and brought to their end"
+guest recovery "${#jobs[@]}" "${recoveries[@]}" &
+recovery=$!
+
 total=0 violations=0 caught=0 n=0
 for ((; n < recordings; n++)); do
 	status=0
-	enumerate build/tests/crash-enumerate "$n" $(((states + recordings - 1) / recordings)) || status=$?
+	enumerate build/tests/crash-enumerate "$n" "$(each_of "$n")" || status=$?
 	# 1: violations; anything else is no verdict.
 	[ "$status" -le 1 ] ||
 		{ cat "$out/enumerate-$n".* >&2; die "recording $n, \"${jobs[n]}\", could not be judged"; }
@@ -144,12 +179,40 @@ for m in "${mutants[@]}"; do
 	[ -z "$by" ] || caught=$((caught + 1))
 	say "crash: mutant $name: ${by:-NOT CAUGHT}"
 done
-sed 's/^/crash: dm-clone: /' "$out/control-$n" >&2
-control=missed
-if grep -q '^caught' "$out/control-$n" && ! grep -q '^NOT' "$out/control-$n"; then
-	control=caught
+
+# What was opened, and every crash while it was.
+judge() { # NUMBER N STATE OPTION VALUE: of crash-enumerate
+	build/tests/crash-enumerate --states "$(each_of "$2")" --state "$3" "$4" "$5" "$out/log.img" \
+		$(($2 * log_mib << 20)) "$out/journal-$2" >"$out/judge-$1$4" 2>&1
+}
+wait "$recovery" || die "what was sampled could not be opened"
+during=0 clone=0
+for i in "${!sampled[@]}"; do
+	read -r n state <<<"${sampled[i]}"
+	slot=$((${#jobs[@]} + i)) dump=$out/dump-$((${#jobs[@]} + i)) status=0
+	judge "$i" "$n" "$state" --read "$dump" || status=$?
+	if [ "$n" = "$peer" ]; then
+		clone=$((clone + $(sed -n 's/^states=.* violations=//p' "$out/judge-$i--read")))
+		continue
+	fi
+	[ "$status" != 0 ] || judge "$i" "$n" "$state" --then $((slot * log_mib << 20)) || status=$?
+	if [ "$status" != 0 ]; then
+		violations=$((violations + 1))
+		say "crash: state $state of recording $n, opened:"
+		cat "$out/judge-$i"-* >&2
+	fi
+	during=$((during + $(sed -n 's/^states=\([0-9]*\).*/\1/p' "$out/judge-$i--then")))
+done
+say "crash: and $during of crashes while they were"
+
+echo "caught enumerator: $clone states of $(grep -c "^$peer " <(printf '%s\n' "${sampled[@]}")), opened by it" >>"$out/control-$control"
+[ "$clone" != 0 ] || echo "NOT caught: no violation in what dm-clone left" >>"$out/control-$control"
+sed 's/^/crash: dm-clone: /' "$out/control-$control" >&2
+verdict=missed
+if grep -q '^caught' "$out/control-$control" && ! grep -q '^NOT' "$out/control-$control"; then
+	verdict=caught
 fi
 # A violation wants its recording again.
 [ "$violations" != 0 ] || rm -f "$out/log.img"
-echo "states=$total violations=$violations mutants=$caught/${#mutants[@]} control=$control"
-[ "$violations" = 0 ] && [ "$caught" = "${#mutants[@]}" ] && [ "$control" = caught ]
+echo "states=$total violations=$violations mutants=$caught/${#mutants[@]} control=$verdict"
+[ "$violations" = 0 ] && [ "$caught" = "${#mutants[@]}" ] && [ "$verdict" = caught ]
