@@ -21,7 +21,7 @@ TOOLS_LIBS := -lsmartcols $(COMMON_LIBS)
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-.PHONY: all user module guest-tools deps check check-static check-unit check-guest check-crash check-model check-lab crash-tools lab-iops demo demo-local style clean
+.PHONY: all user module guest-tools deps check check-static check-unit check-guest check-crash check-model fuzz check-lab crash-tools lab-iops demo demo-local style clean
 
 all: user module
 
@@ -99,11 +99,18 @@ check-unit: deps user
 check-guest: deps user
 	tests/guest.sh $(NAME)
 
-# Every disk that a crash may leave, of as many recorded deployments as it takes.
+# What comes from outside, for as long as asked: make fuzz FUZZ_SECONDS=600 [NAME=uri]
+FUZZ_SECONDS ?= 60
+fuzz: deps
+	tests/fuzz/run.sh $(FUZZ_SECONDS) $(NAME)
+
+# Every disk that a crash may leave, of as many recorded deployments as it takes, and
+# power cuts.
 STATES ?= 1000000
 SEED ?= 1
+CUTS ?= 100
 check-crash: deps
-	tests/crash/run.sh $(STATES) $(SEED)
+	tests/crash/run.sh $(STATES) $(SEED) $(CUTS)
 
 # One block's protocol, by exhaustion.
 check-model: deps

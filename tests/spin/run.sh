@@ -37,7 +37,7 @@ check() { # NAME WHETHER
 actors=("-DWRITER -DPARTIAL" "-DWRITER -DLATER" "-DPARTIAL -DDISCARD" "-DWRITER -DDISCARD")
 
 holds() { # ACTORS
-	local name=${1// /}
+	local name=holds${1//[- ]/}
 	# shellcheck disable=SC2086 # several options
 	[ "$(errors "$name" $1)" = 0 ] && ! grep -q 'search not completed\|max search depth' "$name.log"
 }
@@ -47,7 +47,7 @@ found() { # BUG
 	for some in "${actors[@]}"; do
 		n=$((n + 1))
 		# shellcheck disable=SC2086
-		[ "$(errors "$1-$n" $some -D"$1")" = 0 ] || return 0
+		[ "$(errors "$1-$n" $some -D"$1")" -gt 0 ] && return 0
 	done
 	return 1
 }
