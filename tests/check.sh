@@ -54,8 +54,13 @@ run unit tests/unit.sh &
 wait
 account static
 account unit
-step guests tests/guest.sh
-step lab tests/lab/life-cycle.sh
+# Each spends much of its time waiting.
+run guests tests/guest.sh &
+run crash tests/crash/run.sh 20000 1 10 &
+wait
+account guests
+account crash
+step lab tests/lab/life-cycle.sh brief
 
 say "check took $((SECONDS - started)) s"
 echo "$passed passed, $failed failed"

@@ -12,7 +12,7 @@
 cd "$SLUICE_TOP"
 
 cuts=${1:-10} seed=${2:-1}
-out=build/check/cuts
+out=build/check/cuts${LYING:+-lying}
 mib=8
 kernel=$(tests/vm/kernel.sh plain)
 make -s crash-tools user >&2

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# run.sh [STATES [SEED]]: deployments recorded by dm-log-writes in a guest, and every
-# disk that a crash may leave of them, judged; the same with seeded bugs, each of which
-# must be caught; and what is known of dm-clone, which must be seen. Ends with
-# "states=N violations=N mutants=K/K control=caught".
+# run.sh [STATES [SEED [CUTS]]]: deployments recorded by dm-log-writes in a guest, and
+# every disk that a crash may leave of them, judged; the same with seeded bugs, each of
+# which must be caught; what is known of dm-clone, which must be seen; and power cuts of
+# a whole machine. Ends with "states=N violations=N mutants=K/K control=caught".
 
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/../vm/lib.sh"
 cd "$SLUICE_TOP"
 
-states=${1:-20000} seed=${2:-1}
+states=${1:-20000} seed=${2:-1} cuts=${3:-10}
 log_mib=64
 out=build/check/crash
 here=tests/crash
@@ -19,7 +19,7 @@ mutant_states=4000
 
 kernel=$(tests/vm/kernel.sh plain)
 mkdir -p build/tests
-make -s crash-tools guest-tools >&2
+make -s crash-tools guest-tools user >&2
 
 # The module with seeded bugs; without one chosen it is the module.
 ko=build/kmod-mutants/sluice.ko
@@ -144,6 +144,12 @@ sample "$peer" 4 recover-peer
 say "crash: ${#recoveries[@]} of these states are opened, and brought to their end"
 guest recovery "${#jobs[@]}" "${recoveries[@]}" &
 recovery=$!
+# Enough of them are worth knowing that a disk that loses what it flushed is noticed.
+{
+	tests/crash/cuts.sh "$cuts" "$seed" || true
+	[ "$cuts" -lt 50 ] || LYING=1 tests/crash/cuts.sh 5 "$seed" || true
+} >"$out/cuts" 2>"$out/cuts.log" &
+cutting=$!
 
 total=0 violations=0 caught=0 n=0
 for ((; n < recordings; n++)); do
@@ -205,11 +211,23 @@ for i in "${!sampled[@]}"; do
 done
 say "crash: and $during of crashes while they were"
 
+wait "$cutting"
+mapfile -t done_cuts < <(sed -n 's/^cuts=.* violations=//p' "$out/cuts")
+say "crash: $(head -n 1 "$out/cuts")"
+if [ "${done_cuts[0]:-1}" != 0 ]; then
+	violations=$((violations + 1))
+	tail -n 40 "$out/cuts.log" >&2
+fi
+lying=caught
+[ "$cuts" -lt 50 ] || [ "${done_cuts[1]:-0}" != 0 ] || lying=NOT
+
 echo "caught enumerator: $clone states of $(grep -c "^$peer " <(printf '%s\n' "${sampled[@]}")), opened by it" >>"$out/control-$control"
 [ "$clone" != 0 ] || echo "NOT caught: no violation in what dm-clone left" >>"$out/control-$control"
 sed 's/^/crash: dm-clone: /' "$out/control-$control" >&2
+[ "$lying" = caught ] || say "crash: a local disk that does not flush was not noticed"
 verdict=missed
-if grep -q '^caught' "$out/control-$control" && ! grep -q '^NOT' "$out/control-$control"; then
+if grep -q '^caught' "$out/control-$control" && ! grep -q '^NOT' "$out/control-$control" &&
+	[ "$lying" = caught ]; then
 	verdict=caught
 fi
 # A violation wants its recording again.

@@ -13,6 +13,7 @@
 . "$SLUICE_TOP/tests/guest/assert.sh"
 cd "$SLUICE_TOP"
 
+brief=${1-}
 limit=${SLUICE_BOOT_TIMEOUT:-240}
 image=$(tests/image/build.sh)
 kernel=$(tests/vm/kernel.sh plain)
@@ -187,9 +188,9 @@ host_io
 other_export_restored
 controller_resets
 source_gone
-host_reboots
+[ "$brief" = brief ] || host_reboots
 host_off
-second_host
+[ "$brief" = brief ] || second_host
 check "the wire was never late with a reset" [ "$(lab_wire late_resets)" = 0 ]
 differing=$(card 300 'card_down >/dev/null && card_compare')
 check "0 differing blocks ($differing)" [ "$differing" = 0 ]

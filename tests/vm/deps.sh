@@ -11,7 +11,7 @@ packages=(build-essential pkg-config liburing-dev libnvme-dev libjson-c-dev
 # The test kernel.
 packages+=(bc bison flex libelf-dev libssl-dev pahole cpio rsync kmod xz-utils lz4 patch)
 # The guests, the machine image and what runs in them.
-packages+=(qemu-system-x86 busybox-static mmdebstrap debian-archive-keyring
+packages+=(qemu-system-x86 nbdkit busybox-static mmdebstrap debian-archive-keyring
 	nvme-cli fio dmsetup netcat-openbsd gnuplot-nox e2fsprogs dosfstools mtools fdisk iproute2 ovmf
 	grub-efi-amd64-bin)
 # Checkers.
