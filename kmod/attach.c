@@ -84,7 +84,7 @@ int sluice_attach(struct sluice_device *dev, const void *owner, struct sluice_at
 		err = -EBUSY;
 	if (!err) {
 		if (old) {
-			old->dead = true;
+			WRITE_ONCE(old->dead, true);
 			wake_up_all(&old->wait);
 		}
 		att->generation = ++dev->generation;
@@ -123,7 +123,7 @@ void sluice_attach_end(struct sluice_attachment *att)
 	was_ours = dev->att == att;
 	if (was_ours)
 		dev->att = NULL;
-	att->dead = true;
+	WRITE_ONCE(att->dead, true);
 	spin_unlock_irqrestore(&dev->att_lock, flags);
 	wake_up_all(&att->wait);
 	if (was_ours)
@@ -142,7 +142,7 @@ int sluice_attach_begin(struct sluice_attachment *att, u64 generation)
 	} else if (generation != att->generation) {
 		err = -ESTALE;
 	} else {
-		att->inflight++;
+		WRITE_ONCE(att->inflight, att->inflight + 1);
 		/* Under the lock that closing takes: it waits for this one. */
 		atomic_inc(&dev->fills);
 	}
@@ -159,7 +159,9 @@ void sluice_attach_done(struct sluice_attachment *att)
 	bool last;
 
 	spin_lock_irqsave(&dev->att_lock, flags);
-	last = !--att->inflight;
+	last = att->inflight == 1;
+	/* Detaching looks without the lock: what the commit did is seen then. */
+	smp_store_release(&att->inflight, att->inflight - 1);
 	spin_unlock_irqrestore(&dev->att_lock, flags);
 	if (last)
 		wake_up_all(&att->wait);

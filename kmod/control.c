@@ -172,7 +172,8 @@ static long control_detach(struct file *file)
 		return -ENOLINK;
 	sluice_attach_end(att);
 	/* Local writes end, well or badly. */
-	return wait_event_interruptible(att->wait, !READ_ONCE(att->inflight));
+	/* Pairs with the last commit's end. */
+	return wait_event_interruptible(att->wait, !smp_load_acquire(&att->inflight));
 }
 
 static long control_generation(struct file *file, unsigned int cmd, void __user *arg)
@@ -308,7 +309,7 @@ static int control_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	if (!payload)
 		return -EINVAL;
 	/* The SQE is shared with user space: once, and never again. */
-	memcpy(&c, payload, sizeof(c));
+	data_race(memcpy(&c, payload, sizeof(c)));
 	barrier();
 	return sluice_fill_start(att, &c, cmd);
 }

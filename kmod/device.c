@@ -52,7 +52,7 @@ struct sluice_device *sluice_device_get(u32 index)
 
 	mutex_lock(&sluice_devices_lock);
 	list_for_each_entry(dev, &devices, list)
-		if (dev->index == index && dev->ready && !dev->closing) {
+		if (dev->index == index && dev->ready && !READ_ONCE(dev->closing)) {
 			kref_get(&dev->ref);
 			found = dev;
 		}
@@ -252,7 +252,8 @@ static void report_opened(struct sluice_device *dev, struct sluice_open *o)
 	o->namespace_bytes = sb->namespace_bytes;
 	memcpy(o->uuid, sb->uuid, sizeof(o->uuid));
 	o->identity = sb->identity;
-	o->deadline_ms = dev->deadline_ms;
+	/* Its attribute is there since the disk is. */
+	o->deadline_ms = READ_ONCE(dev->deadline_ms);
 	o->index = dev->index;
 	o->state = dev->complete ? SLUICE_STATE_COMPLETE : SLUICE_STATE_DEPLOYING;
 }
@@ -315,7 +316,8 @@ static int device_open(struct sluice_open *o)
 		goto err_close_local;
 	report_opened(dev, o);
 	mutex_lock(&sluice_devices_lock);
-	dev->ready = true;
+	/* The deadline worker looks without the lock, and then at the map. */
+	smp_store_release(&dev->ready, true);
 	mutex_unlock(&sluice_devices_lock);
 	return 0;
 
@@ -355,7 +357,7 @@ static int begin_close(struct sluice_device *dev)
 	else if (dev->att || disk_openers(dev->disk))
 		err = -EBUSY;
 	else
-		dev->closing = true;
+		WRITE_ONCE(dev->closing, true);
 	spin_unlock_irq(&dev->att_lock);
 	mutex_unlock(&dev->disk->open_mutex);
 	mutex_unlock(&dev->admin_lock);
@@ -383,7 +385,7 @@ int sluice_device_close(u32 index)
 	flush_workqueue(dev->defer_wq);
 	wait_event(dev->parts_wait, !atomic_read(&dev->parts) && !atomic_read(&dev->fills));
 	synchronize_rcu();
-	if (!dev->complete && !dev->dead && !dev->failed)
+	if (!dev->complete && !READ_ONCE(dev->dead) && !READ_ONCE(dev->failed))
 		sluice_flush_now(dev);
 	/* A commit's end may have armed it again: the bits are durable now. */
 	cancel_delayed_work_sync(&dev->sync_work);
@@ -417,7 +419,7 @@ int sluice_device_complete(struct sluice_device *dev, struct sluice_attachment *
 	if (err)
 		goto out_unlock;
 	err = -EIO;
-	if (dev->dead || dev->failed)
+	if (READ_ONCE(dev->dead) || READ_ONCE(dev->failed))
 		goto out_unlock;
 	dev->store.super.state = SLUICE_MEDIA_COMPLETE;
 	err = sluice_store_write_super(dev);
@@ -470,8 +472,8 @@ void sluice_device_stat(struct sluice_device *dev, struct sluice_stat *stat)
 	stat->served_blocks = atomic64_read(&dev->count.served_blocks);
 	stat->flush_rounds = atomic64_read(&dev->count.flush_rounds);
 	for_each_possible_cpu(cpu)
-		stat->host_seq += *per_cpu_ptr(dev->host_seq, cpu);
-	stat->deadline_ms = dev->deadline_ms;
+		stat->host_seq += READ_ONCE(*per_cpu_ptr(dev->host_seq, cpu));
+	stat->deadline_ms = READ_ONCE(dev->deadline_ms);
 	stat->open_count = disk_openers(dev->disk);
 }
 

@@ -50,14 +50,12 @@ static void round_work(struct work_struct *work)
 	err = sluice_store_sync(dev);
 
 	while ((bio = bio_list_pop(&post))) {
-		if (err)
-			bio->bi_status = BLK_STS_IOERR;
+		sluice_bio_note_error(bio, err ? BLK_STS_IOERR : BLK_STS_OK);
 		bio_endio(bio);
 	}
 	while ((bio = bio_list_pop(&pre))) {
 		if (err || !bio_sectors(bio)) {
-			if (err)
-				bio->bi_status = BLK_STS_IOERR;
+			sluice_bio_note_error(bio, err ? BLK_STS_IOERR : BLK_STS_OK);
 			bio_endio(bio);
 			continue;
 		}

@@ -7,8 +7,9 @@ static void local_gone(void *holder)
 	struct sluice_device *dev = holder;
 
 	WRITE_ONCE(dev->dead, true);
+	/* Not the superblock's: the disk may go while that is read. */
 	pr_err("sluice: %s: the local disk is gone; every request fails from now on\n",
-	       dev->store.super.name);
+	       dev->name);
 	/* Nobody will fill what is missing: do not let anyone wait for it. */
 	mod_delayed_work(dev->io_wq, &dev->deadline_work, 0);
 }

@@ -144,9 +144,7 @@ static void part_end(struct sluice_part *part, blk_status_t status)
 {
 	struct bio *bio = part->bio;
 
-	/* The first error of a bio's pieces counts. */
-	if (status && !bio->bi_status)
-		bio->bi_status = status;
+	sluice_bio_note_error(bio, status);
 	part_free(part);
 	bio_endio(bio);
 }
@@ -419,8 +417,8 @@ static void deadline_work(struct work_struct *work)
 						 deadline_work);
 	LIST_HEAD(expired);
 
-	/* The disk's loss may call before there is a map. */
-	if (!READ_ONCE(dev->ready))
+	/* The disk's loss may call before there is a map; pairs with the open. */
+	if (!smp_load_acquire(&dev->ready))
 		return;
 	collect(dev, &expired, READ_ONCE(dev->dead));
 	fail_list(dev, &expired);

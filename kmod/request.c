@@ -26,7 +26,7 @@ void sluice_request_remap(struct sluice_device *dev, struct bio *bio)
 
 static void end_bio(struct bio *bio, blk_status_t status)
 {
-	bio->bi_status = status;
+	sluice_bio_note_error(bio, status);
 	bio_endio(bio);
 }
 
@@ -48,7 +48,8 @@ static void defer(struct sluice_device *dev, struct bio *bio)
  */
 static bool write_through(const struct sluice_device *dev)
 {
-	return !bdev_write_cache(dev->disk->part0);
+	/* A worker may ask while the user changes it: then both answers are right. */
+	return !data_race(bdev_write_cache(dev->disk->part0));
 }
 
 static bool supported(const struct bio *bio)

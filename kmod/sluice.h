@@ -86,8 +86,8 @@ struct sluice_device {
 	struct block_device *local;
 	bool complete;			/* only remap; set once, with release */
 	bool dead;			/* the local disk is gone */
-	bool closing;
-	bool ready;			/* guarded by sluice_devices_lock */
+	bool closing;			/* written under admin_lock and att_lock */
+	bool ready;			/* written under sluice_devices_lock, with release */
 	bool failed;			/* sticky metadata failure */
 	u64 capacity;			/* sectors */
 	struct sluice_map map;
@@ -235,8 +235,8 @@ struct sluice_attachment {
 	struct sluice_device *dev;
 	const void *owner;		/* the attaching process's file table */
 	u64 generation;
-	bool dead;			/* guarded by dev->att_lock */
-	unsigned int inflight;		/* commits; guarded by dev->att_lock */
+	bool dead;			/* written under dev->att_lock */
+	unsigned int inflight;		/* commits; written under dev->att_lock */
 	u32 tail;			/* guarded by dev->att_lock */
 	u32 ring_events;
 	struct sluice_ring *ring;
@@ -299,6 +299,15 @@ void sluice_control_exit(void);
 
 /* sysfs.c */
 extern const struct attribute_group *sluice_sysfs_groups[];
+
+/* Of several errors of a bio's pieces one is kept. Before bio_endio(). */
+static inline void sluice_bio_note_error(struct bio *bio, blk_status_t status)
+{
+	/* Another piece may end now and do the same in bio_chain()'s completion. */
+	if (status && !data_race(bio->bi_status))
+		/* One byte, and any of the errors will do. */
+		data_race(bio->bi_status = status);
+}
 
 static inline u64 sluice_bio_first_block(const struct bio *bio)
 {
