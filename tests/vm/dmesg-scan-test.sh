@@ -117,6 +117,35 @@ GOOD
 	echo '[    2.000000] Call Trace:'
 } | expect bad 'a stack dump far behind an excused report'
 
+# race TITLE FUNCTION FUNCTION [MODULE [MODULE]]: as KCSAN reports it.
+race() {
+	cat <<-RACE
+	[    1.000000] ==================================================================
+	[    1.000001] BUG: KCSAN: data-race in $1
+	[    1.000002]
+	[    1.000003] write to 0xffff888100000000 of 8 bytes by task 12 on cpu 1:
+	[    1.000004]  $2+0x1d/0x40${4-}
+	[    1.000005]  submit_bio_noacct_nocheck+0x1d/0x40
+	[    1.000006]
+	[    1.000007] read to 0xffff888100000000 of 8 bytes by interrupt on cpu 0:
+	[    1.000008]  $3+0x1d/0x40${5-}
+	[    1.000009]
+	[    1.000010] value changed: 0x0000000000000001 -> 0x0000000000000002
+	[    1.000011]
+	[    1.000012] Reported by Kernel Concurrency Sanitizer on:
+	[    1.000013] CPU: 0 UID: 0 PID: 12 Comm: fio Tainted: G           O        7.3.4 #1
+	[    1.000014] ==================================================================
+	RACE
+}
+race 'a / b' a b | expect good "a race of the kernel's"
+race 'a / sluice_map_release' a sluice_map_release '' ' [sluice]' | expect bad 'a race with the kernel'
+race 'a / b' sluice_submit_bio b ' [sluice]' | expect bad 'a race below a function of ours'
+race 'a / b' a b | head -13 | expect bad 'a race whose report is cut short'
+{
+	race 'a / b' a b
+	race 'x / x' x x ' [sluice]' ' [sluice]'
+} | expect bad "a race of ours behind one of the kernel's"
+
 : | expect bad 'an empty log'
 if "$scan" "$tmp/none" >/dev/null 2>&1; then
 	echo "dmesg-scan: takes a missing log for a good one"
