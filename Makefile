@@ -21,7 +21,7 @@ TOOLS_LIBS := -lsmartcols $(COMMON_LIBS)
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-.PHONY: all user module guest-tools deps check check-static check-unit check-guest check-crash check-model fuzz check-lab crash-tools lab-iops demo demo-local style clean
+.PHONY: all user module guest-tools deps check check-static check-unit check-guest check-crash check-kcsan check-model fuzz check-lab crash-tools lab-iops demo demo-local style clean
 
 all: user module
 
@@ -111,6 +111,10 @@ SEED ?= 1
 CUTS ?= 100
 check-crash: deps
 	tests/crash/run.sh $(STATES) $(SEED) $(CUTS)
+
+# Everything that runs at once, in a kernel that watches for data races.
+check-kcsan: deps user
+	tests/kcsan/run.sh
 
 # One block's protocol, by exhaustion.
 check-model: deps

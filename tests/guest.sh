@@ -9,9 +9,11 @@ cd "$SLUICE_TOP"
 passed=0 failed=0
 flavour=${KERNEL_FLAVOUR:-kasan}
 kernel=$(tests/vm/kernel.sh "$flavour")
-ko=build/kmod-$flavour/sluice.ko
+# SLUICE_KO: a module that is there already, below the top.
+ko=${SLUICE_KO:-build/kmod-$flavour/sluice.ko}
 mkdir -p build/check build/tests
-make -s module KERNEL="$kernel/build" KMOD_DIR="build/kmod-$flavour" >&2
+[ -n "${SLUICE_KO:-}" ] ||
+	make -s module KERNEL="$kernel/build" KMOD_DIR="build/kmod-$flavour" >&2
 make -s user guest-tools >&2
 names=("$@")
 
@@ -88,6 +90,13 @@ guest deploy --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/deploy.s
 guest deploy-killed --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/deploy.sh \
 	killed stopped
 guest kmod --disk new:80M --disk new:80M --disk new:80M -- tests/guest/kmod.sh
+# Only by name: for the race detector.
+if [ ${#names[@]} != 0 ]; then
+	guest races --disk new:80M --disk new:80M --disk new:80M -- tests/guest/kmod.sh \
+		all_at_once all_at_once_disk_pulled
+	guest recorded --memory 2048 --disk new:140M --disk new:128M --disk new:80M --disk new:80M \
+		--disk new:80M -- tests/crash/guest.sh 64 0 "record 0 1 1200 10" "record 0 2 1200 130"
+fi
 wait
 
 for name in "${started[@]}"; do

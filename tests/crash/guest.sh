@@ -67,7 +67,7 @@ record() { # N MUTANT SEED OPS NAMESPACE_MIB [DELAY]
 	delay=${6:-0}
 	logged "$1" $(($5 + 4))		# with the tail
 	load "$2"
-	if timeout 120 "$tools/crash-record" rec "${OUT:?}/journal-$1.new" "$3" "$4" "$5"; then
+	if timeout $((120 * ${SLUICE_SLACK:-1})) "$tools/crash-record" rec "${OUT:?}/journal-$1.new" "$3" "$4" "$5"; then
 		mv "$OUT/journal-$1.new" "$OUT/journal-$1"
 	else
 		echo "recording $1, of mutant $2, did not end"

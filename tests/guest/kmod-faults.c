@@ -10,10 +10,8 @@
 
 /* null_blk names the disk after its directory. */
 #define NULLB	"/sys/kernel/config/nullb/gone"
-#define GONE	"/dev/gone"
 
-/* A disk that can be pulled. */
-static void plug(void)
+void plug(void)
 {
 	/* Left by a test that failed. */
 	rmdir(NULLB);
@@ -23,6 +21,16 @@ static void plug(void)
 	sysfs_write(NULLB "/memory_backed", "1");
 	sysfs_write(NULLB "/cache_size", "8");
 	sysfs_write(NULLB "/power", "1");
+}
+
+void pull(void)
+{
+	sysfs_write(NULLB "/power", "0");
+}
+
+void unplug(void)
+{
+	CHECK(!rmdir(NULLB));
 }
 
 static void inv24_hot_removal(void)
@@ -45,7 +53,7 @@ static void inv24_hot_removal(void)
 	usleep(100000);
 	CHECK(puppet_stat(&p).parked == 5);
 
-	sysfs_write(NULLB "/power", "0");
+	pull();
 	/* Long before their deadline: nobody can fill what they wait for. */
 	for (int i = 0; i < 4; i++) {
 		CHECK(io_done(&reads[i], 10000));
@@ -65,7 +73,7 @@ static void inv24_hot_removal(void)
 	CHECK(puppet_stat(&p).state != SLUICE_STATE_COMPLETE);
 	CHECK(puppet_stat(&p).parked == 0);
 	puppet_stop(&p);
-	CHECK(!rmdir(NULLB));
+	unplug();
 }
 
 /* All is local, but the record of it is not written yet. */
@@ -79,12 +87,12 @@ static void inv24_removal_before_complete(void)
 	p.namespace_bytes = 4 * MIB;
 	puppet_start(&p);
 	puppet_fill_all(&p);
-	sysfs_write(NULLB "/power", "0");
+	pull();
 	g.generation = p.gen;
 	CHECK(ioctl(p.fd, SLUICE_IOC_COMPLETE, &g) && errno == EIO);
 	CHECK(puppet_stat(&p).state != SLUICE_STATE_COMPLETE);
 	puppet_stop(&p);
-	CHECK(!rmdir(NULLB));
+	unplug();
 }
 
 const struct kmod_test faults_tests[] = {

@@ -14,10 +14,14 @@ struct kmod_test {
 	void (*run)(void);
 };
 
-extern const struct kmod_test requests_tests[], durability_tests[], control_tests[], faults_tests[];
+extern const struct kmod_test requests_tests[], durability_tests[], control_tests[], faults_tests[],
+			      races_tests[];	/* only where they are named */
 
 /* The local disk, a slow dm-delay over it, another of its size. */
 extern const char *disk, *slow, *copy;
+
+/* How many times longer than usual to wait for what must come. */
+extern int slack;
 
 /* Fills a disk's first bytes with STALE. */
 void stale(const char *path, uint64_t bytes);
@@ -29,5 +33,10 @@ void crash_copy(void);
 /* Removes the device-mapper disk with errors that durability tests make. */
 void dm_remove(void);
 int now_ms(void);
+/* A disk of 64 MiB that can be pulled, and what is left of it. */
+#define GONE "/dev/gone"
+void plug(void);
+void pull(void);
+void unplug(void);
 
 #endif /* KMOD_TEST_H */

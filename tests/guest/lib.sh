@@ -13,6 +13,8 @@ BIN=$SLUICE_TOP/build
 IMAGE_NQN=nqn.2026-01.org.sluice.test:image
 CONFIGFS=/sys/kernel/config
 SLUICED_PID=
+# How many times longer than usual to wait for what must come.
+SLACK=${SLUICE_SLACK:-1}
 
 say() { printf '%s\n' "$*"; }
 die() { printf '%s\n' "$*" >&2; exit 1; }
@@ -68,7 +70,7 @@ daemon_start() {
 	mkdir -p /run/sluice
 	"$BIN/sluiced" "$@" 2>>"$OUT/sluiced.log" &
 	SLUICED_PID=$!
-	for _ in $(seq 200); do
+	for _ in $(seq $((200 * SLACK))); do
 		"$BIN/sluicectl" version -o json >/dev/null 2>&1 && return 0
 		kill -0 "$SLUICED_PID" 2>/dev/null || break
 		sleep 0.05
@@ -87,7 +89,7 @@ daemon_kill() {
 host_connect() {
 	local ctrl
 	nvme connect -t loop -n "$1" >/dev/null
-	for _ in $(seq 200); do
+	for _ in $(seq $((200 * SLACK))); do
 		for ctrl in /sys/class/nvme/nvme*; do
 			[ "$(cat "$ctrl/subsysnqn" 2>/dev/null)" = "$1" ] || continue
 			[ "$(cat "$ctrl/transport")" = loop ] || continue

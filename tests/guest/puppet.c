@@ -150,7 +150,7 @@ int puppet_attach(struct puppet *p)
 		.abi_version = SLUICE_ABI_VERSION,
 		.pool_blocks = POOL_BLOCKS,
 		.ring_events = RING_EVENTS,
-		.watchdog_ms = 2000,
+		.watchdog_ms = p->watchdog_ms ?: 2000,
 	};
 	struct io_uring_params params = { .flags = IORING_SETUP_SQE128 };
 	int fd = open("/dev/" SLUICE_CONTROL_NODE, O_RDWR | O_CLOEXEC);

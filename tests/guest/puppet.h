@@ -39,6 +39,7 @@ struct puppet {
 	uint64_t namespace_bytes;	/* 0: max; set by opening */
 	uint32_t lbs;
 	uint32_t deadline_ms;
+	uint32_t watchdog_ms;		/* 0: 2 s */
 	char image_id[SLUICE_ID_LEN];
 	int ctl;			/* unattached control file */
 	uint32_t index;

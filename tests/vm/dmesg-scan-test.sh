@@ -117,7 +117,8 @@ GOOD
 	echo '[    2.000000] Call Trace:'
 } | expect bad 'a stack dump far behind an excused report'
 
-# race TITLE FUNCTION FUNCTION [MODULE [MODULE]]: as KCSAN reports it.
+# race TITLE FUNCTION FUNCTION [MODULE]...: as KCSAN reports it. The modules are those
+# of the functions, of the first one's caller and of that one's.
 race() {
 	cat <<-RACE
 	[    1.000000] ==================================================================
@@ -125,7 +126,8 @@ race() {
 	[    1.000002]
 	[    1.000003] write to 0xffff888100000000 of 8 bytes by task 12 on cpu 1:
 	[    1.000004]  $2+0x1d/0x40${4-}
-	[    1.000005]  submit_bio_noacct_nocheck+0x1d/0x40
+	[    1.000005]  submit_bio_noacct_nocheck+0x1d/0x40${6-}
+	[    1.000005]  submit_bio_noacct+0x1d/0x40${7-}
 	[    1.000006]
 	[    1.000007] read to 0xffff888100000000 of 8 bytes by interrupt on cpu 0:
 	[    1.000008]  $3+0x1d/0x40${5-}
@@ -139,8 +141,9 @@ race() {
 }
 race 'a / b' a b | expect good "a race of the kernel's"
 race 'a / sluice_map_release' a sluice_map_release '' ' [sluice]' | expect bad 'a race with the kernel'
-race 'a / b' sluice_submit_bio b ' [sluice]' | expect bad 'a race below a function of ours'
-race 'a / b' a b | head -13 | expect bad 'a race whose report is cut short'
+race 'a / b' a b '' '' ' [sluice]' | expect bad 'a race in what a function of ours calls'
+race 'a / b' a b '' '' '' ' [sluice]' | expect good "a race of the kernel's, further below"
+race 'a / b' a b | head -14 | expect bad 'a race whose report is cut short'
 {
 	race 'a / b' a b
 	race 'x / x' x x ' [sluice]' ' [sluice]'

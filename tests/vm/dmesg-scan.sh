@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # dmesg-scan.sh FILE...: show what kernel logs complain about. Ends with 1 when
-# there is anything which tests/vm/dmesg-allow does not excuse. A data race between
-# two accesses of the kernel's, without a function of Sluice's on the way to either,
-# is its own matter: the kernel has many that it lives with.
+# there is anything which tests/vm/dmesg-allow does not excuse. A data race is
+# ours when an access is made by a function of Sluice's or by one that it called: the
+# kernel has many of its own that it lives with, below everybody's calls.
 
 set -euo pipefail
 
@@ -61,13 +61,21 @@ for file; do
 		return 0
 	}
 	{ sub(/\r$/, ""); text[NR] = $0 }
-	# A report of KCSAN lies between two rules. One cut short may be anything.
-	function foreign(header,	l) {
+	# A report of KCSAN ends with a rule, each access with its stack begins with who
+	# and where. One cut short may be anything.
+	function foreign(header,	l, frames) {
 		for (l = header + 1; l <= NR && l <= header + 120; l++) {
-			if (text[l] ~ /\[sluice\]/)
-				return 0
 			if (text[l] ~ /==========/)
 				return 1
+			if (text[l] ~ / on cpu [0-9]+:$/)
+				frames = 2
+			else if (text[l] ~ /reordered to: .*\[sluice\]/)
+				return 0
+			else if (frames && text[l] ~ /\+0x/) {
+				frames--
+				if (text[l] ~ /\[sluice\]/)
+					return 0
+			}
 		}
 		return 0
 	}

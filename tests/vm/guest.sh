@@ -11,10 +11,11 @@
 usage() {
 	cat >&2 <<-USAGE
 	usage: guest.sh [OPTION]... SCRIPT [ARG]...
-	  --kernel plain|kasan  test kernel (plain)
+	  --kernel plain|kasan|kcsan
+	                        test kernel (plain)
 	  --memory MB           (1024, kasan 2048)
 	  --cpus N              (2)
-	  --timeout SECONDS     for SCRIPT, without the boot (600)
+	  --timeout SECONDS     for SCRIPT, without the boot (600); times the slack
 	  --disk FILE[,OPT]...  next of /dev/vda, /dev/vdb, ...; FILE or new:SIZE, a
 	                        sparse temporary one. OPT: size=SIZE (create or
 	                        grow FILE), ro, snapshot, serial=NAME, any other
@@ -25,7 +26,9 @@ usage() {
 	  --icount              1 virtual ns = 1 instruction, one CPU
 	  --append ARGS         to the kernel command line
 	  --qemu ARGS           to QEMU's command line
-	In OUT: output.log, console.log (all of printk), dmesg.log, exit-status.
+	In OUT: output.log, console.log (all of printk), dmesg.log, exit-status and, with
+	kcsan, kcsan (its counters). SCRIPT finds in \$SLUICE_SLACK how many times longer
+	than usual it should wait.
 	The guest ends as by a power cut: SCRIPT syncs what its disks must keep.
 	USAGE
 	exit 2
@@ -67,6 +70,19 @@ release=$(basename "$kdir"/modules/lib/modules/*)
 modules=$(readlink -f /lib)/modules
 [ -d "$modules" ] || die "no $modules to mount the guest's modules on; run tests/vm/deps.sh"
 [ -n "$memory" ] || case $kernel in kasan) memory=2048 ;; *) memory=1024 ;; esac
+
+# What the race detector does is set here, not when it is built: out of how many accesses
+# it watches one, and for how many us at most, in which another processor must come by.
+# Upstream's 4000 and 80 are for real processors. Those of a module of
+# tests/kcsan/module.sh count fifty times.
+slack=1
+case $kernel in
+kcsan)
+	slack=4
+	append+=' kcsan.skip_watch=2000 kcsan.udelay_task=400 kcsan.udelay_interrupt=100'
+	;;
+esac
+timeout=$((timeout * slack))
 
 # shellcheck disable=SC2317 # called by with_lock
 build_initramfs() {
@@ -176,7 +192,8 @@ CONF
 {
 	printf 'export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n'
 	printf 'export HOME=/root TERM=linux LC_ALL=C OUT=/mnt/out\n'
-	printf 'export SLUICE_TOP=%q SLUICE_KERNEL=%q\n' "$SLUICE_TOP" "$kernel"
+	printf 'export SLUICE_TOP=%q SLUICE_KERNEL=%q SLUICE_SLACK=%d\n' \
+		"$SLUICE_TOP" "$kernel" "$slack"
 	for e in "${envs[@]}"; do printf 'export %s=%q\n' "${e%%=*}" "${e#*=}"; done
 	printf 'cd /mnt/out\nexec'
 	printf ' %q' "${run[@]}"

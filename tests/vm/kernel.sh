@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# kernel.sh plain|kasan: print the directory of a test kernel of that flavour,
+# kernel.sh plain|kasan|kcsan: print the directory of a test kernel of that flavour,
 # building it first if the cache has none.
 #
 # The directory holds bzImage, modules/ (an INSTALL_MOD_PATH) and build/ (what
@@ -13,16 +13,28 @@
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-FLAVOUR=${1:?usage: kernel.sh plain|kasan}
+FLAVOUR=${1:?usage: kernel.sh plain|kasan|kcsan}
 HERE=$SLUICE_TOP/tests/vm
 SUITE=${SLUICE_KERNEL_SUITE:-trixie-backports}
 JOBS=${JOBS:-$(nproc)}
 src=$SLUICE_CACHE/linux-source
 
+# What the build of a flavour is told beside its configuration.
+OPTIONS=()
 case $FLAVOUR in
 plain) FRAGMENTS=("$HERE/kernel-base.config") ;;
 kasan) FRAGMENTS=("$HERE/kernel-base.config" "$HERE/kernel-kasan.config") ;;
-*) die "no kernel flavour \"$FLAVOUR\": plain or kasan" ;;
+kcsan)
+	FRAGMENTS=("$HERE/kernel-base.config" "$HERE/kernel-kcsan.config")
+	# Watched is what shares memory with a block driver, and the driver itself, which
+	# is built like any module. With all of the kernel, of a thousand watchpoints,
+	# each of which holds up a processor, hardly one would be Sluice's.
+	# shellcheck disable=SC2016 # kbuild's own variables
+	OPTIONS=('KCSAN_SANITIZE=$(if $(filter block/% drivers/block/% drivers/md/% drivers/nvme/% io_uring/% kernel/workqueue mm/mempool,$(obj)/$(target-stem)),y,n)'
+		# A lock taken out of line is a barrier all the same.
+		'KCSAN_INSTRUMENT_BARRIERS=$(if $(filter kernel/locking/% kernel/sched/% mm/%,$(obj)/$(target-stem)),y)')
+	;;
+*) die "no kernel flavour \"$FLAVOUR\": plain, kasan or kcsan" ;;
 esac
 
 # What they change, without what they say about it.
@@ -72,7 +84,8 @@ check_fragments() {
 
 directory() {
 	local key
-	key=$({ cat "${FRAGMENTS[@]}" "$src/Makefile" && changes; } | sha256sum | cut -c1-12)
+	key=$({ cat "${FRAGMENTS[@]}" "$src/Makefile" && changes &&
+		printf '%s' "${OPTIONS[@]}"; } | sha256sum | cut -c1-12)
 	printf '%s\n' "$SLUICE_CACHE/kernel-$FLAVOUR-$key"
 }
 
@@ -90,7 +103,8 @@ build() {
 			"${FRAGMENTS[@]}" >/dev/null
 		make -s -C "$src" O="$obj" olddefconfig >&2
 		check_fragments "$obj"
-		make -s -C "$src" O="$obj" -j"$JOBS" bzImage modules >"$out/log" 2>&1 ||
+		make -s -C "$src" O="$obj" -j"$JOBS" "${OPTIONS[@]}" bzImage modules \
+			>"$out/log" 2>&1 ||
 			{ tail -30 "$out/log" >&2; die "kernel build failed, log in $out/log"; }
 		make -s -C "$src" O="$obj" INSTALL_MOD_PATH="$out/modules" \
 			modules_install >>"$out/log" 2>&1

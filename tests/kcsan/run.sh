@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# run.sh: what runs at once, in guests whose kernel reports data races (KCSAN), module
+# included; any report with a function of Sluice's on the way to one of the accesses
+# is a failure. The same with races seeded into the module, which must be reported.
+# Ends with "N passed, N failed".
+
+# shellcheck source=tests/vm/lib.sh
+. "$(dirname "$0")/../vm/lib.sh"
+cd "$SLUICE_TOP"
+here=tests/kcsan
+out=build/check
+passed=0 failed=0
+
+verdict() { # NAME STATUS
+	if [ "$2" = 0 ]; then
+		passed=$((passed + 1))
+		say "ok $1"
+	else
+		failed=$((failed + 1))
+		say "not ok $1"
+	fi
+}
+
+mkdir -p "$out"
+make -s crash-tools >&2
+"$here/module.sh" build/kmod-kcsan
+
+status=0
+KERNEL_FLAVOUR=kcsan SLUICE_KO=build/kmod-kcsan/sluice.ko tests/guest.sh kmod races deploy deploy-killed recorded |
+	tee "$out/kcsan-guests.log" >&2 || status=$?
+if [[ $(tail -1 "$out/kcsan-guests.log") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
+	passed=$((passed + BASH_REMATCH[1]))
+	failed=$((failed + BASH_REMATCH[2]))
+	[ "$status" = 0 ] || [ "${BASH_REMATCH[2]}" != 0 ] || failed=$((failed + 1))
+else
+	failed=$((failed + 1))
+fi
+status=0
+[ -e "$out/guest-recorded/journal-0" ] && [ -e "$out/guest-recorded/journal-1" ] || status=1
+verdict "deployments recorded to their end" "$status"
+
+# watching GUEST: its detector was on to the end, and watched.
+watching() {
+	grep -q 'sluice: accesses weigh [0-9]*$' <(tr -d '\r' <"$out/guest-$1/console.log") &&
+		awk '/^enabled:/ { on = $2 } /^setup_watchpoints:/ { n = $2 }
+			END { exit !(on == 1 && n > 1000) }' "$out/guest-$1/kcsan"
+}
+status=0
+for guest in kmod races deploy deploy-killed; do
+	watching "$guest" || { say "guest $guest was not watched"; status=1; }
+done
+verdict "the guests were watched" "$status"
+
+# Silence means something only of a detector that speaks.
+"$here/module.sh" build/kmod-kcsan-seeded "$here/seeds.patch"
+seeded=$out/guest-seeded
+# Counts that are lost may well show: that is not the question here.
+tests/vm/guest.sh --kernel kcsan --memory 1024 --out "$seeded" \
+	--env SLUICE_KO="$SLUICE_TOP/build/kmod-kcsan-seeded/sluice.ko" \
+	--disk new:80M --disk new:80M --disk new:80M tests/guest/kmod.sh all_at_once \
+	>"$seeded.log" 2>&1 || true
+status=0
+! tests/vm/dmesg-scan.sh "$seeded/console.log" >"$seeded.scan" || status=1
+verdict "their log is complained about" "$status"
+for function in sluice_map_release sluice_part_alloc; do
+	status=0
+	grep -q "KCSAN: data-race in .*\<$function\>" "$seeded.scan" || status=1
+	verdict "the race seeded into $function is reported" "$status"
+done
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
