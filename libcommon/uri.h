@@ -3,34 +3,52 @@
  * Where an image is:
  *
  *	nvme-tcp://ADDR[:PORT]/NQN[?nsid=N]
+ *	iscsi://[USER@]ADDR[:PORT]/IQN/LUN[?header-digest=crc32c|none]
+ *	nbd://ADDR[:PORT][/EXPORT]
+ *	nbds://[USER@]ADDR[:PORT][/EXPORT][?tls-certificates=DIR|tls-psk-file=FILE]
+ *	nbd+unix:///[EXPORT]?socket=PATH
  *	file:PATH	or file:///PATH
  *
- * ADDR is an IPv4 address, an IPv6 address in brackets or a host name. %XX in
- * the NQN stands for the byte XX. PATH is absolute and taken as it is, "%" and
- * "?" included; it names a regular file or a block device.
+ * ADDR is an IPv4 address, an IPv6 address in brackets or a host name. %XX stands
+ * for the byte XX, except in the PATH of a file: that is absolute, taken as it is,
+ * "%" and "?" included, and names a regular file or a block device. No form holds
+ * a secret: USER is a name, whose secret is somewhere else.
  */
 #ifndef SLUICE_URI_H
 #define SLUICE_URI_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define SLUICE_NVME_TCP_PORT	4420
+#define SLUICE_ISCSI_PORT	3260
+#define SLUICE_NBD_PORT		10809
 
 enum sluice_uri_kind {
 	SLUICE_URI_NVME_TCP,
 	SLUICE_URI_FILE,
+	SLUICE_URI_NBD,
+	SLUICE_URI_ISCSI,
 };
 
-/* Members of the other kind are empty. */
+/* Decoded. Members of other kinds are empty. */
 struct sluice_uri {
 	enum sluice_uri_kind kind;
-	char host[256];		/* without brackets */
+	char host[256];		/* without brackets; empty for a socket */
 	uint16_t port;
-	char nqn[224];		/* decoded: "nqn." and printable ASCII, no space */
+	char user[64];		/* iSCSI, NBD with TLS; printable ASCII, no space */
+	char nqn[224];		/* "nqn." and printable ASCII, no space */
 	uint32_t nsid;		/* 0: the only one */
-	char path[PATH_MAX];
+	char iqn[224];		/* "iqn.", "eui." or "naa.", printable ASCII, no space */
+	uint32_t lun;
+	bool header_digest;
+	char export[256];	/* of NBD, often empty; no control character */
+	bool tls;
+	char certificates[256];	/* a directory; empty: the library's own places */
+	char psk_file[256];
+	char path[PATH_MAX];	/* of a file, or of NBD's socket; absolute */
 };
 
 /*

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* LINK: libcommon/uri.c */
+/* LINK: libcommon/uri.c libcommon/uri_parse.c libcommon/uri_nvme.c libcommon/uri_iscsi.c libcommon/uri_nbd.c */
 #include "uri.h"
 
 #include <errno.h>
@@ -75,6 +75,81 @@ START_TEST(file_forms)
 		ck_assert_str_eq(uri.host, "");
 		ck_assert_str_eq(uri.nqn, "");
 		ck_assert_uint_eq(uri.port, 0);
+	}
+}
+END_TEST
+
+START_TEST(iscsi_forms)
+{
+	static const struct {
+		const char *text, *user, *host;
+		unsigned int port;
+		const char *iqn;
+		uint32_t lun;
+		bool digest;
+	} good[] = {
+		{ "iscsi://10.0.0.1/iqn.2001-04.com.example:a/0", "", "10.0.0.1", 3260,
+		  "iqn.2001-04.com.example:a", 0, true },
+		{ "iscsi://card@[fd00::1]:860/eui.02004567A425678D/16383", "card", "fd00::1", 860,
+		  "eui.02004567A425678D", 16383, true },
+		{ "iscsi://a%40b@h/iqn.x/1?header-digest=none", "a@b", "h", 3260, "iqn.x", 1,
+		  false },
+		{ "iscsi://h/naa.x%3ay/1?header-digest=crc32c", "", "h", 3260, "naa.x:y", 1,
+		  true },
+	};
+	struct sluice_uri uri;
+	char why[SLUICE_URI_WHY_LEN];
+	size_t i;
+
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		ck_assert_msg(!sluice_uri_parse(good[i].text, &uri, why, sizeof(why)), "%s: %s",
+			      good[i].text, why);
+		ck_assert_int_eq(uri.kind, SLUICE_URI_ISCSI);
+		ck_assert_str_eq(uri.user, good[i].user);
+		ck_assert_str_eq(uri.host, good[i].host);
+		ck_assert_uint_eq(uri.port, good[i].port);
+		ck_assert_str_eq(uri.iqn, good[i].iqn);
+		ck_assert_uint_eq(uri.lun, good[i].lun);
+		ck_assert_int_eq(uri.header_digest, good[i].digest);
+	}
+}
+END_TEST
+
+START_TEST(nbd_forms)
+{
+	static const struct {
+		const char *text, *user, *host;
+		unsigned int port;
+		const char *export;
+		bool tls;
+		const char *certificates, *psk_file, *path;
+	} good[] = {
+		{ "nbd://h", "", "h", 10809, "", false, "", "", "" },
+		{ "nbd://h/", "", "h", 10809, "", false, "", "", "" },
+		{ "nbd://[fd00::1]:7/a/b%3fc", "", "fd00::1", 7, "a/b?c", false, "", "", "" },
+		{ "nbd://h/de%20bian", "", "h", 10809, "de bian", false, "", "", "" },
+		{ "nbds://h/x", "", "h", 10809, "x", true, "", "", "" },
+		{ "nbds://card@h/x?tls-psk-file=/k", "card", "h", 10809, "x", true, "", "/k", "" },
+		{ "nbds://h?tls-certificates=/c", "", "h", 10809, "", true, "/c", "", "" },
+		{ "nbd+unix:///?socket=/s", "", "", 0, "", false, "", "", "/s" },
+		{ "nbd+unix:///x?socket=/s%26t", "", "", 0, "x", false, "", "", "/s&t" },
+	};
+	struct sluice_uri uri;
+	char why[SLUICE_URI_WHY_LEN];
+	size_t i;
+
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		ck_assert_msg(!sluice_uri_parse(good[i].text, &uri, why, sizeof(why)), "%s: %s",
+			      good[i].text, why);
+		ck_assert_int_eq(uri.kind, SLUICE_URI_NBD);
+		ck_assert_str_eq(uri.user, good[i].user);
+		ck_assert_str_eq(uri.host, good[i].host);
+		ck_assert_uint_eq(uri.port, good[i].port);
+		ck_assert_str_eq(uri.export, good[i].export);
+		ck_assert_int_eq(uri.tls, good[i].tls);
+		ck_assert_str_eq(uri.certificates, good[i].certificates);
+		ck_assert_str_eq(uri.psk_file, good[i].psk_file);
+		ck_assert_str_eq(uri.path, good[i].path);
 	}
 }
 END_TEST
@@ -160,6 +235,31 @@ START_TEST(refusals)
 		{ "nvme-tcp://h/nqn.a?nsid=1x", "not a namespace identifier" },
 		{ "nvme-tcp://h/nqn.a?nsid=-1", "not a namespace identifier" },
 		{ "nvme-tcp://h/nqn.a?nsid=1=2", "not a namespace identifier" },
+		{ "iscsi://h", "no target name" },
+		{ "iscsi://h//0", "no target name" },
+		{ "iscsi://h/iqn.a", "not a LUN" },
+		{ "iscsi://h/iqn.a/", "not a LUN" },
+		{ "iscsi://h/iqn.a/16384", "not a LUN" },
+		{ "iscsi://h/iqn.a/0/1", "not a LUN" },
+		{ "iscsi://h/iqn./0", "starts with none" },
+		{ "iscsi://h/nqn.a/0", "starts with none" },
+		{ "iscsi://h/iqn.a%2fb/0", "holds a" },
+		{ "iscsi://u:secret@h/iqn.a/0", "takes no password" },
+		{ "iscsi://@h/iqn.a/0", "no user name" },
+		{ "iscsi://u@/iqn.a/0", "no address" },
+		{ "iscsi://h/iqn.a/0#x", "no \"#\" part" },
+		{ "iscsi://h/iqn.a/0?header-digest=md5", "not a digest" },
+		{ "iscsi://h/iqn.a/0?lun=1", "only header-digest=crc32c|none is possible" },
+		{ "nbd:h", "not followed by" },
+		{ "nbd://u@h/x", "user name" },
+		{ "nbd://h/x?tls-psk-file=/k", "none is possible" },
+		{ "nbd://h/x%0a", "control character" },
+		{ "nbd://h/x#y", "no \"#\" part" },
+		{ "nbds://h/x?tls-psk-file=k", "not absolute" },
+		{ "nbds://h/x?tls-certificates=/c&tls-psk-file=/k", "not both" },
+		{ "nbd+unix://h/x?socket=/s", "has no host" },
+		{ "nbd+unix:///x", "socket is missing" },
+		{ "nbd+unix:///x?socket=s", "not absolute" },
 		{ "file:", "no path" },
 		{ "file:image.raw", "not absolute" },
 		{ "file://host/image.raw", "has no host" },
@@ -247,6 +347,8 @@ int main(void)
 	int failed;
 
 	tcase_add_test(tcase, nvme_tcp_forms);
+	tcase_add_test(tcase, iscsi_forms);
+	tcase_add_test(tcase, nbd_forms);
 	tcase_add_test(tcase, file_forms);
 	tcase_add_test(tcase, refusals);
 	tcase_add_test(tcase, lengths);

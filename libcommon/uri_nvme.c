@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "uri_parse.h"
+
+#include <string.h>
+
+static const struct sluice_uri_scheme scheme = { "nvme-tcp", SLUICE_NVME_TCP_PORT, false };
+
+static int parse_nqn(const char *text, size_t len, struct sluice_uri *uri,
+		     const struct sluice_uri_reason *why)
+{
+	int err;
+
+	if (!len)
+		return sluice_uri_refuse(why, "There is no NQN after the address; write "
+					 "nvme-tcp://ADDR/NQN.");
+	err = sluice_uri_decode(text, len, "NQN", false, uri->nqn, sizeof(uri->nqn), why);
+	if (err)
+		return err;
+	if (strncmp(uri->nqn, "nqn.", 4) || !uri->nqn[4])
+		return sluice_uri_refuse(why, "The NQN does not start with \"nqn.\" and a name.");
+	return 0;
+}
+
+static int parse_options(const char *text, struct sluice_uri *uri,
+			 const struct sluice_uri_reason *why)
+{
+	char nsid[64];
+	struct sluice_uri_option options[] = {
+		{ .name = "nsid", .form = "nsid=N", .value = nsid, .size = sizeof(nsid) },
+	};
+	uint64_t number;
+	int err;
+
+	err = sluice_uri_query(text, options, 1, why);
+	if (err)
+		return err;
+	if (!sluice_uri_number(nsid, strlen(nsid), 0xfffffffe, &number) || !number)
+		return sluice_uri_refuse(why, "\"%s\" is not a namespace identifier from 1 to "
+					 "4294967294.", nsid);
+	uri->nsid = number;
+	return 0;
+}
+
+int sluice_uri_nvme_tcp(const char *text, struct sluice_uri *uri,
+			const struct sluice_uri_reason *why)
+{
+	size_t len = strcspn(text, "/?#");
+	const char *nqn = text + len;
+	int err;
+
+	uri->kind = SLUICE_URI_NVME_TCP;
+	err = sluice_uri_authority(text, len, &scheme, uri, why);
+	if (err)
+		return err;
+	if (strchr(nqn, '#'))
+		return sluice_uri_refuse(why, "A source has no \"#\" part; write %%23 for the "
+					 "sign in an NQN.");
+	if (*nqn == '/')
+		nqn++;
+	len = strcspn(nqn, "?");
+	err = parse_nqn(nqn, len, uri, why);
+	if (err || !nqn[len])
+		return err;
+	return parse_options(nqn + len + 1, uri, why);
+}
