@@ -16,12 +16,12 @@ COMMON_SRC := $(wildcard libcommon/*.c)
 DAEMON_SRC := $(wildcard daemon/*.c)
 TOOLS_SRC := $(wildcard tools/*.c)
 COMMON_LIBS := -ljson-c -lcrypto
-DAEMON_LIBS := -luring -lnvme -lblkid -lsystemd -lpthread $(COMMON_LIBS)
+DAEMON_LIBS := -luring -lnvme -lnbd -lblkid -lsystemd -lpthread $(COMMON_LIBS)
 TOOLS_LIBS := -lsmartcols $(COMMON_LIBS)
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-.PHONY: all user module guest-tools deps check check-static check-unit check-guest check-crash check-kcsan check-model fuzz check-lab crash-tools lab-iops demo demo-local style clean
+.PHONY: all user module guest-tools deps check check-static check-unit check-guest check-sources check-crash check-kcsan check-model fuzz check-lab crash-tools lab-iops demo demo-local style clean
 
 all: user module
 
@@ -98,6 +98,10 @@ check-unit: deps user
 # One guest test: make check-guest NAME=kmod
 check-guest: deps user
 	tests/guest.sh $(NAME)
+
+# Every kind of source, from real servers that also fail.
+check-sources: deps user
+	tests/guest.sh sources
 
 # What comes from outside, for as long as asked: make fuzz FUZZ_SECONDS=600 [NAME=uri]
 FUZZ_SECONDS ?= 60

@@ -43,6 +43,8 @@ int sluiced_copier_init(struct sluiced_copier *c, struct sluiced_loop *loop,
 	err = sluiced_scheduler_init(&c->scheduler, &geo, sluiced_device_missing, dev);
 	if (err)
 		goto err_pool_exit;
+	sluiced_holes_init(&c->holes, image_bytes);
+	sluiced_scheduler_set_content(&c->scheduler, sluiced_holes_content, &c->holes);
 	c->transfers = calloc(SLUICED_MAX_TRANSFERS, sizeof(*c->transfers));
 	if (!c->transfers) {
 		err = -ENOMEM;
@@ -90,7 +92,8 @@ static void source_error(struct sluiced_copier *c, int err)
 
 	c->failures++;
 	if (c->failures < DOWN_AFTER && !c->down &&
-	    sluiced_source_classify(err) == SLUICED_SOURCE_RETRY)
+	    sluiced_source_classify(err) == SLUICED_SOURCE_RETRY &&
+	    !c->source->ops->lost(c->source))
 		return;
 	/* Reads that were under way together fail together: that is one try. */
 	if (!c->down || now >= c->probe_at) {
@@ -132,6 +135,8 @@ static void commit_done(struct sluiced_commit *commit, int32_t res)
 
 	if (res > 0 && t->fetch.zero)
 		c->zero_bytes += (uint64_t)res * SLUICE_BLOCK_SIZE;
+	if (res > 0 && t->fetch.zero && t->fetch.block < c->scheduler.geo.image_blocks)
+		c->skipped_bytes += (uint64_t)res * SLUICE_BLOCK_SIZE;
 	end_transfer(t, res < 0);
 	if (res < 0)
 		c->ops->commit_failed(c->ctx, res);
@@ -185,9 +190,8 @@ static void start_read(struct sluiced_transfer *t)
 			   t->fetch.blocks * SLUICE_BLOCK_SIZE : left;
 	if (t->background)
 		sluiced_throttle_spend(&c->throttle, t->bytes);
-	sluiced_source_read(c->source, c->loop, &t->read,
-			    sluiced_device_buffer(c->dev, t->pool_block), t->bytes, offset,
-			    read_done);
+	sluiced_source_read(c->source, &t->read, sluiced_device_buffer(c->dev, t->pool_block),
+			    t->bytes, offset, read_done);
 }
 
 /* False when the pool has no room; nothing has changed then. */
@@ -226,12 +230,40 @@ static bool may_copy(struct sluiced_copier *c, uint64_t now)
 	       sluiced_throttle_ready(&c->throttle, now);
 }
 
+static void surveyed(struct sluiced_survey *survey, int err)
+{
+	/* An answer is what is known of the image, and the copier's that asked. */
+	struct sluiced_copier *c = survey->ctx;
+
+	c->in_flight--;
+	sluiced_holes_answered(&c->holes, survey, err, sluiced_now_ms());
+	go_on(c);
+}
+
+static void survey(struct sluiced_copier *c, uint64_t now)
+{
+	struct sluiced_survey *next;
+	uint64_t offset, len;
+
+	if (!c->source)
+		return;
+	next = sluiced_holes_ask(&c->holes, now, &offset, &len);
+	if (!next)
+		return;
+	c->in_flight++;
+	next->ctx = c;
+	sluiced_source_survey(c->source, next, offset, len, surveyed);
+}
+
 static void arm_timer(struct sluiced_copier *c, uint64_t now)
 {
 	uint64_t at = sluiced_scheduler_wake_at(&c->scheduler, now);
 	uint64_t other = c->down ? c->probe_at : sluiced_throttle_wake_at(&c->throttle, now);
 
 	if (!c->paused && other < at)
+		at = other;
+	other = sluiced_holes_wake_at(&c->holes, now);
+	if (c->source && other < at)
 		at = other;
 	if (at == UINT64_MAX)
 		sluiced_timer_stop(&c->timer);
@@ -262,6 +294,7 @@ void sluiced_copier_pump(struct sluiced_copier *c)
 			break;
 		}
 	}
+	survey(c, now);
 	c->pumping = false;
 	arm_timer(c, now);
 	if (sluiced_scheduler_lost_demand(&c->scheduler))
@@ -278,6 +311,7 @@ static void timer_fired(struct sluiced_timer *timer)
 void sluiced_copier_set_source(struct sluiced_copier *c, struct sluiced_source *source)
 {
 	c->source = source;
+	sluiced_holes_source(&c->holes, source && source->surveys);
 	if (!source)
 		return;
 	c->down = false;

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "device.h"
+#include "holes.h"
 #include "loop.h"
 #include "pool.h"
 #include "scheduler.h"
@@ -67,6 +68,7 @@ struct sluiced_copier {
 	uint64_t image_bytes;
 
 	struct sluiced_scheduler scheduler;
+	struct sluiced_holes holes;
 	struct sluiced_throttle throttle;
 	struct sluiced_pool pool;
 	struct sluiced_transfer *transfers, *free;
@@ -86,6 +88,7 @@ struct sluiced_copier {
 	uint64_t probe_at;
 
 	uint64_t fetched_bytes, demand_bytes, zero_bytes;
+	uint64_t skipped_bytes;		/* of zero_bytes, of the image */
 };
 
 /* For an attached device. -ENOMEM, -EINVAL. */

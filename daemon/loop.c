@@ -183,6 +183,15 @@ void sluiced_loop_poll(struct sluiced_loop *loop, struct sluiced_op *op, int fd,
 	io_uring_sqe_set_data(sqe, op);
 }
 
+void sluiced_loop_poll_once(struct sluiced_loop *loop, struct sluiced_op *op, int fd,
+			    unsigned int events)
+{
+	struct io_uring_sqe *sqe = entry(loop);
+
+	io_uring_prep_poll_add(sqe, fd, events);
+	io_uring_sqe_set_data(sqe, op);
+}
+
 void sluiced_loop_accept(struct sluiced_loop *loop, struct sluiced_op *op, int fd)
 {
 	struct io_uring_sqe *sqe = entry(loop);

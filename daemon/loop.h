@@ -63,6 +63,10 @@ void sluiced_loop_read(struct sluiced_loop *loop, struct sluiced_op *op, int fd,
 void sluiced_loop_poll(struct sluiced_loop *loop, struct sluiced_op *op, int fd,
 		       unsigned int events);
 
+/* Reports once, also what is there already. */
+void sluiced_loop_poll_once(struct sluiced_loop *loop, struct sluiced_op *op, int fd,
+			    unsigned int events);
+
 void sluiced_loop_accept(struct sluiced_loop *loop, struct sluiced_op *op, int fd);
 void sluiced_loop_recv(struct sluiced_loop *loop, struct sluiced_op *op, int fd, void *buf,
 		       size_t len);

@@ -79,6 +79,7 @@ static void add_progress(struct json_object *o, const struct sluiced_deployment 
 	add_number(o, "fetched_bytes", d->copier.fetched_bytes);
 	add_number(o, "demand_bytes", d->copier.demand_bytes);
 	add_number(o, "zero_bytes", d->copier.zero_bytes);
+	add_number(o, "skipped_bytes", d->copier.skipped_bytes);
 	add_number(o, "waiting", now->parked);
 	add_number(o, "expired", now->expired);
 	add_number(o, "rate", d->stage == SLUICED_RUNNING ? d->rate : 0);

@@ -19,16 +19,9 @@
 /* 64 extents of a large image; one, in pieces of 64 KiB, of a small. */
 #define MAX_EXTENTS	96
 
-struct extent {
-	uint64_t offset;
-	size_t len;
-	uint8_t *data;
-	int err;
-};
-
 struct sampling {
 	struct sluiced_source *source;
-	struct extent extents[MAX_EXTENTS];
+	struct sluiced_piece extents[MAX_EXTENTS];
 	size_t count;
 	size_t next;			/* to be read, atomically; then to be digested */
 };
@@ -41,7 +34,7 @@ static int note(void *ctx, void *buf, size_t len, uint64_t offset)
 	if (s->count == MAX_EXTENTS)
 		return -E2BIG;
 	memset(buf, 0, len);
-	s->extents[s->count++] = (struct extent){ .offset = offset, .len = len };
+	s->extents[s->count++] = (struct sluiced_piece){ .offset = offset, .len = len };
 	return 0;
 }
 
@@ -51,24 +44,19 @@ static void *read_some(void *arg)
 	size_t i;
 
 	while ((i = __atomic_fetch_add(&s->next, 1, __ATOMIC_RELAXED)) < s->count) {
-		struct extent *e = &s->extents[i];
+		struct sluiced_piece *e = &s->extents[i];
 
 		e->err = s->source->ops->pread(s->source, e->data, e->len, e->offset);
 	}
 	return NULL;
 }
 
-static int read_all(struct sampling *s)
+static int read_in_threads(struct sampling *s)
 {
 	pthread_t readers[READERS];
 	pthread_attr_t attr;
 	size_t n = 0, i;
 
-	for (i = 0; i < s->count; i++) {
-		s->extents[i].data = malloc(s->extents[i].len);
-		if (!s->extents[i].data)
-			return -ENOMEM;
-	}
 	/* All memory is locked: a default stack would cost 8 MiB of it. */
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK);
@@ -86,11 +74,25 @@ static int read_all(struct sampling *s)
 	return 0;
 }
 
+static int read_all(struct sampling *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->count; i++) {
+		s->extents[i].data = malloc(s->extents[i].len);
+		if (!s->extents[i].data)
+			return -ENOMEM;
+	}
+	if (s->source->ops->gather)
+		return s->source->ops->gather(s->source, s->extents, s->count);
+	return read_in_threads(s);
+}
+
 /* The second time round, in the same order. */
 static int give(void *ctx, void *buf, size_t len, uint64_t offset)
 {
 	struct sampling *s = ctx;
-	struct extent *e = &s->extents[s->next++];
+	struct sluiced_piece *e = &s->extents[s->next++];
 
 	if (s->next > s->count || e->offset != offset || e->len != len)
 		return -EPROTO;

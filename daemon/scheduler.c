@@ -63,6 +63,22 @@ void sluiced_scheduler_exit(struct sluiced_scheduler *s)
 	memset(s, 0, sizeof(*s));
 }
 
+void sluiced_scheduler_set_content(struct sluiced_scheduler *s, sluiced_content_t content,
+				   void *ctx)
+{
+	s->content = content;
+	s->content_ctx = ctx;
+}
+
+static enum sluiced_content content_of(struct sluiced_scheduler *s, uint64_t block,
+				       uint32_t *blocks, bool ask)
+{
+	if (block >= s->geo.image_blocks)
+		return SLUICED_ZERO;
+	return s->content ? s->content(s->content_ctx, block, blocks, ask) :
+			    SLUICED_DATA;
+}
+
 static uint64_t end_of(const struct sluiced_fetch *fetch)
 {
 	return fetch->block + fetch->blocks;
@@ -255,14 +271,14 @@ static bool first_needed(struct sluiced_scheduler *s, struct sluiced_wanted *w, 
 }
 
 static void take(struct sluiced_scheduler *s, struct sluiced_fetch *fetch,
-		 enum sluiced_fetch_kind kind, uint64_t block, uint32_t blocks,
+		 enum sluiced_fetch_kind kind, uint64_t block, uint32_t blocks, bool zero,
 		 unsigned int attempts)
 {
 	*fetch = (struct sluiced_fetch){
 		.block = block,
 		.blocks = blocks,
 		.kind = kind,
-		.zero = block >= s->geo.image_blocks,
+		.zero = zero,
 		.attempts = attempts,
 	};
 	link_fetch(s, fetch);
@@ -278,18 +294,20 @@ static bool next_demand(struct sluiced_scheduler *s, uint64_t now, bool source,
 	uint32_t blocks;
 
 	while ((w = *at)) {
-		bool zero = w->block >= s->geo.image_blocks;
+		bool behind = w->block >= s->geo.image_blocks, zero;
 
-		if (w->not_before > now || (!zero && !source)) {
+		if (w->not_before > now || (!behind && !source)) {
 			at = &w->next;
 			continue;
 		}
-		if (!first_needed(s, w, zero ? s->geo.max_zero_blocks : data_max, &start,
+		if (!first_needed(s, w, behind ? s->geo.max_zero_blocks : data_max, &start,
 				  &blocks)) {
 			remove_wanted(s, at);
 			continue;
 		}
-		take(s, fetch, SLUICED_DEMAND, start, blocks, w->attempts);
+		/* Who waits does not wait for an answer: what is unknown is read. */
+		zero = content_of(s, start, &blocks, false) == SLUICED_ZERO;
+		take(s, fetch, SLUICED_DEMAND, start, blocks, zero, w->attempts);
 		w->block += blocks;
 		w->blocks -= blocks;
 		if (!w->blocks)
@@ -344,6 +362,7 @@ static bool next_readahead(struct sluiced_scheduler *s, uint64_t now,
 	unsigned int attempts;
 	uint64_t start, end, skip;
 	uint32_t blocks;
+	bool zero;
 
 	while (s->readahead_count) {
 		start = s->readahead[0].block;
@@ -351,7 +370,8 @@ static bool next_readahead(struct sluiced_scheduler *s, uint64_t now,
 		blocks = s->missing(s->ctx, start, end, max, &start);
 		skip = blocks ? obstacle(s, now, start, &blocks, &attempts) : end;
 		if (!skip) {
-			take(s, fetch, SLUICED_READAHEAD, start, blocks, attempts);
+			zero = content_of(s, start, &blocks, false) == SLUICED_ZERO;
+			take(s, fetch, SLUICED_READAHEAD, start, blocks, zero, attempts);
 			skip = start + blocks;
 		}
 		if (skip < end) {
@@ -367,48 +387,71 @@ static bool next_readahead(struct sluiced_scheduler *s, uint64_t now,
 	return false;
 }
 
-static bool scan(struct sluiced_scheduler *s, uint64_t now, uint64_t from, uint64_t end,
-		 uint32_t max, struct sluiced_fetch *fetch)
+/* The longest run of missing blocks from @from on that one fetch can be of. */
+static uint32_t next_run(struct sluiced_scheduler *s, uint64_t from, uint64_t end,
+			 uint32_t chunk, uint64_t *start, enum sluiced_content *content)
 {
+	uint32_t max = s->geo.max_zero_blocks, blocks;
+
+	if (!s->missing(s->ctx, from, end, 1, start))
+		return 0;
+	*content = content_of(s, *start, &max, true);
+	if (*content == SLUICED_DATA && max > chunk)
+		max = chunk;
+	blocks = s->missing(s->ctx, *start, end, max, start);
+	/* Chunks are aligned, so that passes after a restart match. */
+	max = *content == SLUICED_DATA ? chunk : s->geo.max_zero_blocks;
+	return blocks < max - *start % max ? blocks : max - *start % max;
+}
+
+static bool scan(struct sluiced_scheduler *s, uint64_t now, uint64_t from, uint64_t end,
+		 const struct sluiced_allowance *allow, uint32_t chunk,
+		 struct sluiced_fetch *fetch)
+{
+	enum sluiced_content content;
 	unsigned int attempts;
 	uint64_t start, skip;
 	uint32_t blocks;
 
 	while (from < end) {
-		blocks = s->missing(s->ctx, from, end, max, &start);
+		blocks = next_run(s, from, end, chunk, &start, &content);
 		if (!blocks)
 			return false;
-		/* Chunks are aligned, so that passes after a restart match. */
-		if (blocks > max - start % max)
-			blocks = max - start % max;
 		skip = obstacle(s, now, start, &blocks, &attempts);
-		if (!skip) {
-			take(s, fetch, SLUICED_BACKGROUND, start, blocks, attempts);
-			return true;
+		if (skip) {
+			from = skip;
+			continue;
 		}
-		from = skip;
+		/* Nothing is skipped for want of leave: the order is that of the image. */
+		if (content == SLUICED_UNKNOWN ||
+		    !(content == SLUICED_ZERO ? allow->zero : allow->background && chunk))
+			return false;
+		take(s, fetch, SLUICED_BACKGROUND, start, blocks, content == SLUICED_ZERO,
+		     attempts);
+		return true;
 	}
 	return false;
 }
 
 /* One step of the pass over [low, high) at *@cursor, which wraps around. */
 static bool next_background(struct sluiced_scheduler *s, uint64_t now, uint64_t *cursor,
-			    uint64_t low, uint64_t high, uint32_t max,
+			    uint64_t low, uint64_t high,
+			    const struct sluiced_allowance *allow, uint32_t chunk,
 			    struct sluiced_fetch *fetch)
 {
 	uint64_t first;
 
 	if (s->background_not_before > now || low >= high)
 		return false;
-	if (!scan(s, now, *cursor, high, max, fetch)) {
+	if (!scan(s, now, *cursor, high, allow, chunk, fetch)) {
 		/* All bits below a missing one stay set: no pass looks there again. */
 		if (low <= s->floor && s->floor < high &&
 		    s->missing(s->ctx, s->floor, high, 1, &first))
 			s->floor = first;
 		else if (low <= s->floor && s->floor < high)
 			s->floor = high;
-		if (!scan(s, now, s->floor > low ? s->floor : low, min64(*cursor, high), max,
-			  fetch))
+		if (!scan(s, now, s->floor > low ? s->floor : low, min64(*cursor, high), allow,
+			  chunk, fetch))
 			return false;
 	}
 	*cursor = end_of(fetch);
@@ -426,12 +469,13 @@ bool sluiced_scheduler_next(struct sluiced_scheduler *s, uint64_t now,
 		return true;
 	if (allow->source && next_readahead(s, now, fetch))
 		return true;
-	if (allow->source && allow->background && chunk &&
-	    next_background(s, now, &s->image_cursor, 0, s->geo.image_blocks, chunk, fetch))
+	if (allow->source && chunk && (allow->background || (s->content && allow->zero)) &&
+	    next_background(s, now, &s->image_cursor, 0, s->geo.image_blocks, allow, chunk,
+			    fetch))
 		return true;
 	return allow->zero &&
 	       next_background(s, now, &s->zero_cursor, s->geo.image_blocks,
-			       s->geo.total_blocks, s->geo.max_zero_blocks, fetch);
+			       s->geo.total_blocks, allow, chunk, fetch);
 }
 
 void sluiced_scheduler_put_back(struct sluiced_scheduler *s, struct sluiced_fetch *fetch)
@@ -453,7 +497,7 @@ void sluiced_scheduler_put_back(struct sluiced_scheduler *s, struct sluiced_fetc
 	case SLUICED_READAHEAD:
 		break;
 	case SLUICED_BACKGROUND:
-		if (fetch->zero)
+		if (fetch->block >= s->geo.image_blocks)
 			s->zero_cursor = fetch->block;
 		else
 			s->image_cursor = fetch->block;

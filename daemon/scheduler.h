@@ -4,7 +4,7 @@
  * extents are in blocks of the namespace, all times in milliseconds of one clock.
  *
  * Order: what the host waits for, oldest first; read-ahead of it; missing blocks
- * of the image in order; zeroes behind the image's end. Demand never waits for
+ * of the image in order, holes as zeroes; zeroes behind the image's end. Demand never waits for
  * background: a block that is already on its way in a background chunk is asked
  * for again, by itself and at once. Background never fetches a block twice at
  * the same time.
@@ -30,7 +30,7 @@ struct sluiced_fetch {
 	uint64_t block;
 	uint32_t blocks;
 	enum sluiced_fetch_kind kind;	/* may become SLUICED_DEMAND on the way */
-	bool zero;			/* behind the image: needs no source */
+	bool zero;			/* a hole, or behind the image: needs no source */
 	bool committing;		/* set by the caller once the data is there */
 	unsigned int attempts;		/* that failed before */
 	struct sluiced_fetch *next, **prev;
@@ -42,6 +42,19 @@ struct sluiced_fetch {
  */
 typedef uint32_t (*sluiced_missing_t)(void *ctx, uint64_t from, uint64_t end, uint32_t max,
 				      uint64_t *start);
+
+enum sluiced_content {
+	SLUICED_DATA,
+	SLUICED_ZERO,
+	SLUICED_UNKNOWN,		/* soon to be known */
+};
+
+/*
+ * What is known of a block of the image; cuts *@blocks to the run that it is known
+ * of. @ask: the answer will be waited for.
+ */
+typedef enum sluiced_content (*sluiced_content_t)(void *ctx, uint64_t block,
+						  uint32_t *blocks, bool ask);
 
 struct sluiced_geometry {
 	uint64_t image_blocks;		/* with data behind them; the last may be partial */
@@ -82,6 +95,8 @@ struct sluiced_scheduler {
 	struct sluiced_geometry geo;
 	sluiced_missing_t missing;
 	void *ctx;
+	sluiced_content_t content;	/* NULL: all of the image is data */
+	void *content_ctx;
 
 	struct sluiced_wanted *slab, *free, *wanted, **wanted_tail;
 	unsigned int wanted_count;
@@ -112,6 +127,10 @@ struct sluiced_scheduler {
 int sluiced_scheduler_init(struct sluiced_scheduler *s, const struct sluiced_geometry *geo,
 			   sluiced_missing_t missing, void *ctx);
 void sluiced_scheduler_exit(struct sluiced_scheduler *s);
+
+/* Holes of the image become fetches of zeroes; background waits for what is unknown. */
+void sluiced_scheduler_set_content(struct sluiced_scheduler *s, sluiced_content_t content,
+				   void *ctx);
 
 /*
  * The host waits for the extent, which the caller has checked to lie within the

@@ -7,6 +7,7 @@
 
 static const struct sluiced_source_ops *const kinds[] = {
 	&sluiced_source_nvme_ops,
+	&sluiced_source_nbd_ops,
 	&sluiced_source_file_ops,
 };
 
@@ -142,8 +143,15 @@ int sluiced_source_verify(struct sluiced_source *source, const char *uri,
 	return compare(source, true, uri, was, stamp, why, why_len);
 }
 
-void sluiced_source_read(struct sluiced_source *source, struct sluiced_loop *loop,
-			 struct sluiced_read *read, void *buf, uint32_t len, uint64_t offset,
+void sluiced_source_adopt(struct sluiced_source *source, struct sluiced_loop *loop)
+{
+	source->loop = loop;
+	if (source->ops->adopt)
+		source->ops->adopt(source, loop);
+}
+
+void sluiced_source_read(struct sluiced_source *source, struct sluiced_read *read, void *buf,
+			 uint32_t len, uint64_t offset,
 			 void (*done)(struct sluiced_read *read, int err))
 {
 	*read = (struct sluiced_read){
@@ -153,14 +161,42 @@ void sluiced_source_read(struct sluiced_source *source, struct sluiced_loop *loo
 		.offset = offset,
 		.len = len,
 	};
-	source->loop = loop;
 	source->reads++;
 	source->ops->read(source, read);
+}
+
+void sluiced_source_read_end(struct sluiced_read *read, int err)
+{
+	read->source->reads--;
+	read->done(read, err);
+}
+
+void sluiced_source_survey(struct sluiced_source *source, struct sluiced_survey *survey,
+			   uint64_t offset, uint64_t len,
+			   void (*done)(struct sluiced_survey *survey, int err))
+{
+	survey->done = done;
+	survey->source = source;
+	survey->offset = offset;
+	survey->len = len;
+	survey->known = 0;
+	survey->count = 0;
+	source->reads++;
+	source->ops->survey(source, survey);
+}
+
+void sluiced_source_survey_end(struct sluiced_survey *survey, int err)
+{
+	survey->source->reads--;
+	/* One without an answer would be asked again for ever. */
+	survey->done(survey, !err && !survey->known ? -EPROTO : err);
 }
 
 void sluiced_source_retire(struct sluiced_source *source)
 {
 	source->retired = true;
+	if (source->ops->retire && source->loop)
+		source->ops->retire(source);
 }
 
 void sluiced_source_close(struct sluiced_source *source)

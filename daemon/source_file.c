@@ -208,12 +208,6 @@ int sluiced_file_check(struct sluiced_source *source)
 	return 0;
 }
 
-static void finish(struct sluiced_read *read, int err)
-{
-	read->source->reads--;
-	read->done(read, err);
-}
-
 static void read_done(struct sluiced_op *op, int32_t res, uint32_t flags)
 {
 	struct sluiced_read *read = container_of(op, struct sluiced_read, op);
@@ -221,16 +215,16 @@ static void read_done(struct sluiced_op *op, int32_t res, uint32_t flags)
 
 	(void)flags;
 	if (res < 0 && res != -EINTR)
-		return finish(read, res);
+		return sluiced_source_read_end(read, res);
 	if (res > 0 && (uint32_t)res >= read->len - read->got)
-		return finish(read, 0);
+		return sluiced_source_read_end(read, 0);
 	if (source->retired)
-		return finish(read, -ENOLINK);
+		return sluiced_source_read_end(read, -ENOLINK);
 	/* Direct reads go on from aligned offsets only. */
 	if (res > 0)
 		read->got += res & ~(ALIGN - 1);
 	if (res >= 0 && res < ALIGN && read->stuck++)
-		return finish(read, end_of_file(source));
+		return sluiced_source_read_end(read, end_of_file(source));
 	source->ops->read(source, read);
 }
 

@@ -140,6 +140,7 @@ static void opened(struct sluiced_supply *s)
 	bool verified = s->verify && !s->subject->resumed;
 
 	s->source = s->subject;
+	sluiced_source_adopt(s->source, s->loop);
 	s->tries = 0;
 	s->retry_at = 0;
 	s->looks = 0;
@@ -169,8 +170,10 @@ static void failed(struct sluiced_supply *s)
 		return;
 	}
 	/* Reads tell more about a source that is open than a look that failed. */
-	if (s->task == SLUICED_SUPPLY_LOOK || s->task == SLUICED_SUPPLY_SAMPLE)
+	if (s->task == SLUICED_SUPPLY_LOOK || s->task == SLUICED_SUPPLY_SAMPLE) {
+		s->renew = s->source->ops->lost(s->source);
 		return;
+	}
 	back_off(s);
 	if (s->task == SLUICED_SUPPLY_VERIFY)
 		s->renew = s->source->ops->lost(s->source);

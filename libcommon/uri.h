@@ -5,7 +5,7 @@
  *	nvme-tcp://ADDR[:PORT]/NQN[?nsid=N]
  *	iscsi://[USER@]ADDR[:PORT]/IQN/LUN[?header-digest=crc32c|none]
  *	nbd://ADDR[:PORT][/EXPORT]
- *	nbds://[USER@]ADDR[:PORT][/EXPORT][?tls-certificates=DIR|tls-psk-file=FILE]
+ *	nbds://[USER@]ADDR[:PORT][/EXPORT]?tls-certificates=DIR|tls-psk-file=FILE
  *	nbd+unix:///[EXPORT]?socket=PATH
  *	file:PATH	or file:///PATH
  *
@@ -46,8 +46,8 @@ struct sluice_uri {
 	bool header_digest;
 	char export[256];	/* of NBD, often empty; no control character */
 	bool tls;
-	char certificates[256];	/* a directory; empty: the library's own places */
-	char psk_file[256];
+	char certificates[256];	/* with TLS, this directory or */
+	char psk_file[256];	/* that file */
 	char path[PATH_MAX];	/* of a file, or of NBD's socket; absolute */
 };
 

@@ -68,6 +68,10 @@ int sluice_uri_nbds(const char *text, struct sluice_uri *uri,
 		err = parse_export(text + len, uri, &query, why);
 	if (!err && query)
 		err = sluice_uri_query(query, options, 2, why);
+	/* Without, libnbd of 1.14 would take whatever certificate it is shown. */
+	if (!err && !options[0].seen && !options[1].seen)
+		err = sluice_uri_refuse(why, "TLS needs to know whom to trust: add "
+					"?tls-certificates=DIR or ?tls-psk-file=FILE.");
 	if (!err && options[0].seen && options[1].seen)
 		err = sluice_uri_refuse(why, "TLS takes certificates or a pre-shared key, not "
 					"both: leave one of the options out.");

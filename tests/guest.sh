@@ -89,6 +89,7 @@ guest deploy --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/deploy.s
 	under_load resumed source_lost paused from_file
 guest deploy-killed --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/deploy.sh \
 	killed stopped
+guest sources --memory 3072 --disk "$disk" --disk new:300M -- tests/guest/sources.sh
 guest kmod --disk new:80M --disk new:80M --disk new:80M -- tests/guest/kmod.sh
 # Only by name: for the race detector.
 if [ ${#names[@]} != 0 ]; then

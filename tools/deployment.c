@@ -50,6 +50,7 @@ void sluice_deployment_read(struct json_object *obj, struct sluice_deployment *d
 		.fetched_bytes = number_of(obj, "fetched_bytes"),
 		.demand_bytes = number_of(obj, "demand_bytes"),
 		.zero_bytes = number_of(obj, "zero_bytes"),
+		.skipped_bytes = number_of(obj, "skipped_bytes"),
 		.waiting = number_of(obj, "waiting"),
 		.expired = number_of(obj, "expired"),
 		.generation = number_of(obj, "generation"),

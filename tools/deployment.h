@@ -16,7 +16,7 @@ struct sluice_deployment {
 	const char *name, *uuid, *state, *error, *device, *source, *local;
 	const char *image_name, *image_id;
 	uint64_t image_bytes, namespace_bytes, local_bytes;
-	uint64_t fetched_bytes, demand_bytes, zero_bytes;
+	uint64_t fetched_bytes, demand_bytes, zero_bytes, skipped_bytes;
 	uint64_t waiting, expired, generation, deadline_ms;
 	uint64_t rate, min_rate, max_rate;	/* bytes a second */
 	uint64_t eta_s;

@@ -160,7 +160,10 @@ static void progress_rows(struct sluice_table *table, const struct sluice_deploy
 	sluice_table_cell(table, 1, SLUICE_PLAIN, "%s, %s of them on demand",
 			  sluice_format_bytes(dep->fetched_bytes, one, sizeof(one)),
 			  sluice_format_bytes(dep->demand_bytes, two, sizeof(two)));
-	bytes_row(table, "Zeroed", dep->zero_bytes);
+	key(table, "Zeroed");
+	sluice_table_cell(table, 1, SLUICE_PLAIN, "%s, %s of them holes of the image",
+			  sluice_format_bytes(dep->zero_bytes, one, sizeof(one)),
+			  sluice_format_bytes(dep->skipped_bytes, two, sizeof(two)));
 	key(table, "Rate");
 	sluice_table_cell(table, 1, SLUICE_PLAIN, "%s/s",
 			  sluice_format_bytes(dep->rate, one, sizeof(one)));

@@ -148,7 +148,7 @@ static void check_uri(const struct sluice_uri *uri)
 	}
 	if (uri->kind == SLUICE_URI_ISCSI)
 		check_name(uri->iqn, sizeof(uri->iqn));
-	must(!uri->certificates[0] || !uri->psk_file[0]);
+	must(!!uri->certificates[0] + !!uri->psk_file[0] == uri->tls);
 	write_out(uri, text, sizeof(text));
 	must(!sluice_uri_parse(text, &again, why, sizeof(why)));
 	must(!memcmp(uri, &again, sizeof(again)));

@@ -115,6 +115,91 @@ START_TEST(copies_in_order_then_zeroes)
 }
 END_TEST
 
+/* What is known of the image, one character a block. */
+static char known[TOTAL];
+static uint64_t asked_at;
+
+static enum sluiced_content content(void *ctx, uint64_t block, uint32_t *blocks, bool ask)
+{
+	uint64_t end = block;
+
+	ck_assert_ptr_eq(ctx, known);
+	ck_assert_uint_lt(block, IMAGE);
+	while (end < IMAGE && known[end] == known[block])
+		end++;
+	if (*blocks > end - block)
+		*blocks = end - block;
+	if (known[block] == '?' && ask)
+		asked_at = block;
+	return known[block] == 'd' ? SLUICED_DATA : known[block] == '0' ? SLUICED_ZERO :
+									 SLUICED_UNKNOWN;
+}
+
+static void expect_of(struct sluiced_fetch *f, const struct sluiced_allowance *allow,
+		      enum sluiced_fetch_kind kind, uint64_t block, uint32_t blocks, bool zero)
+{
+	ck_assert(sluiced_scheduler_next(&s, 0, allow, f));
+	ck_assert_int_eq(f->kind, kind);
+	ck_assert_uint_eq(f->block, block);
+	ck_assert_uint_eq(f->blocks, blocks);
+	ck_assert(f->zero == zero);
+}
+
+START_TEST(holes_are_zeroes)
+{
+	static const struct sluiced_allowance zeroes = {
+		.source = true, .zero = true, .chunk_blocks = 256,
+	};
+	static const struct sluiced_allowance data = {
+		.source = true, .background = true, .chunk_blocks = 256,
+	};
+	struct sluiced_fetch f, g, h;
+
+	memset(known, 'd', sizeof(known));
+	memset(known + 100, '0', 1000);
+	memset(known + 1500, '?', IMAGE - 1500);
+	sluiced_scheduler_set_content(&s, content, known);
+	asked_at = 0;
+	expect_of(&f, &all, SLUICED_BACKGROUND, 0, 100, false);
+	/* Neither is passed over for want of leave. */
+	expect_nothing(0, &data);
+	expect_of(&g, &zeroes, SLUICED_BACKGROUND, 100, 412, true);
+	arrive(&g, 0);
+	expect_of(&g, &all, SLUICED_BACKGROUND, 512, 512, true);
+	arrive(&g, 0);
+	expect_of(&g, &all, SLUICED_BACKGROUND, 1024, 76, true);
+	arrive(&g, 0);
+	ck_assert(!sluiced_scheduler_next(&s, 0, &zeroes, &h) || h.block >= IMAGE);
+	if (h.blocks)
+		arrive(&h, 0);
+	expect_of(&g, &data, SLUICED_BACKGROUND, 1100, 180, false);
+	arrive(&g, 0);
+	expect_of(&g, &data, SLUICED_BACKGROUND, 1280, 220, false);
+	arrive(&g, 0);
+	arrive(&f, 0);
+	/* The copy waits for an answer, what the host waits for does not. */
+	ck_assert_uint_eq(asked_at, 0);
+	expect_nothing(0, &data);
+	ck_assert_uint_eq(asked_at, 1500);
+	asked_at = 0;
+	sluiced_scheduler_demand(&s, 2000, 10, true);
+	expect_of(&g, &demand_only, SLUICED_DEMAND, 2000, 10, false);
+	ck_assert_uint_eq(asked_at, 0);
+	arrive(&g, 0);
+	/* And takes zeroes where it is known. */
+	known[2100] = '0';
+	known[2101] = '0';
+	sluiced_scheduler_demand(&s, 2100, 10, true);
+	expect_of(&g, &demand_only, SLUICED_DEMAND, 2100, 2, true);
+	arrive(&g, 0);
+	expect_of(&g, &demand_only, SLUICED_DEMAND, 2102, 8, false);
+	arrive(&g, 0);
+	memset(known + 1500, '0', IMAGE - 1500);
+	expect_of(&g, &zeroes, SLUICED_BACKGROUND, 1500, 36, true);
+	arrive(&g, 0);
+}
+END_TEST
+
 START_TEST(demand_goes_first_and_by_itself)
 {
 	struct sluiced_fetch chunk, demand, next;
@@ -494,6 +579,7 @@ int main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, refuses_geometries_without_sense);
 	tcase_add_test(tcase, copies_in_order_then_zeroes);
+	tcase_add_test(tcase, holes_are_zeroes);
 	tcase_add_test(tcase, demand_goes_first_and_by_itself);
 	tcase_add_test(tcase, demand_waits_for_a_chunk_that_is_being_written);
 	tcase_add_test(tcase, demand_is_fifo_and_split);

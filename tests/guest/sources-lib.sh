@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash disable=SC2034 # variables are of the scripts that source it
+# Images, servers and deployments for sources.sh. Sourced, never run.
+#
+#	network namespace "storage"              this machine
+#	nbdkit, qemu-nbd, httpd, tgtd, LIO --- veth/netem --- 10.77.0.2  sluiced
+#	10.77.0.1                                /dev/sluice0
+
+SRV=10.77.0.1
+WORK=/tmp/sources
+ctl=$BIN/sluicectl
+declare -A pids=()
+
+# in_storage COMMAND...: in the storage's network. Not "ip netns exec", which hides
+# configfs behind a /sys of its own.
+in_storage() { nsenter --net=/run/netns/storage "$@"; }
+
+# serve NAME COMMAND...: in the background, as server NAME.
+serve() {
+	local name=$1
+	shift
+	in_storage "$@" </dev/null >>"$OUT/$name.log" 2>&1 &
+	pids[$name]=$!
+}
+
+# unserve NAME [SIGNAL]
+unserve() {
+	kill "-${2:-KILL}" "${pids[$1]}" 2>/dev/null || true
+	wait "${pids[$1]}" 2>/dev/null || true
+	unset "pids[$1]"
+}
+
+# listening PORT: waits for it.
+listening() {
+	for _ in $(seq 200); do
+		in_storage nc -z "$SRV" "$1" && return 0
+		sleep 0.05
+	done
+	die "nothing listens on port $1"
+}
+
+# nbdkit_up NAME PORT ARGUMENT...
+nbdkit_up() {
+	local name=$1 port=$2
+	shift 2
+	serve "$name" nbdkit -f -r -i "$SRV" -p "$port" "$@"
+	listening "$port"
+}
+
+# An image of 256 MiB with 20 MiB of data in 20 places: with zeroes that are holes of
+# the file, and some that are written.
+make_holey() {
+	local i
+	truncate -s 256M "$1"
+	for i in $(seq 0 19); do
+		dd if=/dev/vda of="$1" bs=64k count=16 skip=$((i * 16)) seek=$((i * 205)) \
+			conv=notrunc status=none
+	done
+	dd if=/dev/zero of="$1" bs=1M count=4 seek=100 conv=notrunc status=none
+	# Zeroes whose ends are no blocks'.
+	dd if=/dev/vda of="$1" bs=512 count=3 seek=$((150 * 2048 + 5)) conv=notrunc status=none
+	dd if=/dev/vda of="$1" bs=512 count=1 seek=$((256 * 2048 - 1)) conv=notrunc status=none
+}
+
+# What the disk held before: nothing of it may be left in a hole.
+soil() {
+	tr '\0' '\377' </dev/zero | dd of=/dev/vdb bs=1M count=256 iflag=fullblock oflag=direct status=none
+}
+
+# deploy URI [OPTION]...: as "d".
+deploy() {
+	"$ctl" deploy d --source "$1" --local /dev/vdb --format --force "${@:2}" >/dev/null
+}
+
+detach() { "$ctl" detach d >/dev/null; }
+unlimited() { "$ctl" limit d --max-rate 0 >/dev/null; }
+wait_complete() { "$ctl" wait d --timeout "${1:-240}" >/dev/null; }
+
+# compare IMAGE
+compare() {
+	"$BIN/tests/blockcmp" "$1" /dev/vdb >"$OUT/compare.log" 2>&1 ||
+		{ cat "$OUT/compare.log"; return 1; }
+}
+
+# until SECONDS COMMAND...
+until_true() {
+	local end=$((SECONDS + $1))
+	shift
+	while ! "$@"; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		sleep 0.2
+	done
+}
+
+state_is() { [ "$(status state)" = "$1" ]; }
+
+# read_block MIB: a read of a block by who uses the device; says how long it took.
+read_block() {
+	local t
+	t=$(now_ms)
+	timeout 60 dd if=/dev/sluice0 of=/tmp/block bs=4k skip=$(($1 * 256)) count=1 iflag=direct \
+		status=none || return 1
+	took=$(($(now_ms) - t))
+	say "a read at $1 MiB took $took ms"
+}
+
+# whole URI IMAGE NAME: a deployment from start to end.
+whole() {
+	check "$3: deploy" deploy "$1"
+	check "$3: it completes" wait_complete
+	fetched=$(status fetched_bytes) skipped=$(status skipped_bytes)
+	check "$3: detach" detach
+	check "$3: every block equals the image" compare "$2"
+}
+
+local_at_least() { [ "$(status local_bytes)" -ge "$1" ]; }
+
+not_in_logs() { ! grep -qF -- "$1" "$OUT"/*.log; }
+
+# black_hole PERCENT: of the packets to the storage vanish; 0% ends it.
+black_hole() {
+	tc qdisc change dev sto root netem delay 0.5ms rate 1gbit limit 10000 loss "$1"
+	ip netns exec storage tc qdisc change dev sto root netem delay 0.5ms rate 1gbit limit 10000 loss "$1"
+}
+
+# make_ca DIR NAME
+make_ca() {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 \
+		-subj "/CN=$2" -keyout "$1/ca-key.pem" -out "$1/ca-cert.pem" 2>/dev/null
+}
+
+# make_server_cert DIR ADDRESS: signed by the CA in DIR.
+make_server_cert() {
+	openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=$2" \
+		-keyout "$1/server-key.pem" -out "$1/server.csr" 2>/dev/null
+	openssl x509 -req -in "$1/server.csr" -CA "$1/ca-cert.pem" -CAkey "$1/ca-key.pem" \
+		-CAcreateserial -days 3650 -extfile <(echo "subjectAltName=IP:$2") \
+		-out "$1/server-cert.pem" 2>/dev/null
+}

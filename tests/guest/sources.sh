@@ -1,0 +1,221 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2317,SC2119,SC2120 # functions are called by name
+# In a guest: /dev/vda is an image without holes, /dev/vdb a blank local disk. The
+# kinds of sources from real servers, what they spare, and what they do to a
+# deployment when they fail.
+
+# shellcheck source=tests/guest/lib.sh
+. "${SLUICE_TOP:?}/tests/guest/lib.sh"
+# shellcheck source=tests/guest/assert.sh
+. "$SLUICE_TOP/tests/guest/assert.sh"
+# shellcheck source=tests/guest/sources-lib.sh
+. "$SLUICE_TOP/tests/guest/sources-lib.sh"
+
+storage_up 0.5ms 1gbit
+insmod "$SLUICE_KO"
+mkdir -p "$WORK"
+make_holey "$WORK/holey.img"
+# shellcheck disable=SC2119
+daemon_start
+
+nbd_nbdkit() {
+	local before
+
+	nbdkit_up nbdkit 10809 -e debian file "$WORK/holey.img"
+	soil
+	before=$(storage_received)
+	whole "nbd://$SRV/debian" "$WORK/holey.img" "nbdkit"
+	check "nbdkit: holes are not transferred ($skipped bytes)" [ "$skipped" -ge $((220 << 20)) ]
+	check "nbdkit: nor fetched twice" [ $((fetched + skipped)) -le $((257 << 20)) ]
+	check "nbdkit: nor is anything else" \
+		[ $(($(storage_received) - before)) -lt $((36 << 20)) ]
+	unserve nbdkit
+}
+
+nbd_no_structure() {
+	# A server without block status and with one connection.
+	nbdkit_up plain 10809 --filter=noextents --filter=multi-conn file "$WORK/holey.img" \
+		multi-conn-mode=disable
+	soil
+	whole "nbd://$SRV" "$WORK/holey.img" "nbdkit without extents"
+	check "nbdkit without extents: all of it is fetched" [ "$fetched" = $((256 << 20)) ]
+	unserve plain
+}
+
+nbd_qcow2() {
+	qemu-img convert -f raw -O qcow2 "$WORK/holey.img" "$WORK/holey.qcow2"
+	serve qemu qemu-nbd -r -t -f qcow2 -b "$SRV" -p 10810 -x image "$WORK/holey.qcow2"
+	listening 10810
+	soil
+	whole "nbd://$SRV:10810/image" "$WORK/holey.img" "qcow2"
+	check "qcow2: holes are not transferred ($skipped bytes)" [ "$skipped" -ge $((220 << 20)) ]
+	unserve qemu
+	rm "$WORK/holey.qcow2"
+}
+
+nbd_tls() {
+	local pki=$WORK/pki
+
+	mkdir -p "$pki" "$WORK/trusted" "$WORK/other"
+	make_ca "$pki" "storage CA"
+	make_ca "$WORK/other" "another CA"
+	make_server_cert "$pki" "$SRV"
+	cp "$pki/ca-cert.pem" "$WORK/trusted"
+	nbdkit_up tls 10811 --tls=require --tls-certificates="$pki" -U - file "$WORK/holey.img"
+	whole "nbds://$SRV:10811/?tls-certificates=$WORK/trusted" "$WORK/holey.img" "TLS"
+	refused "TLS: a server of another CA" 5 'certificate verification' "$ctl" deploy d \
+		--source "nbds://$SRV:10811/?tls-certificates=$WORK/other" --local /dev/vdb --format --force
+	refused "TLS: none where the server wants it" 5 'requires TLS' "$ctl" deploy d \
+		--source "nbd://$SRV:10811/" --local /dev/vdb --format --force
+	unserve tls
+	echo "card:$(openssl rand -hex 32)" >"$WORK/keys"
+	chmod 600 "$WORK/keys"
+	nbdkit_up psk 10811 --tls=require --tls-psk="$WORK/keys" file "$WORK/holey.img"
+	sed 's/:.*/:00112233445566778899aabbccddeeff/' "$WORK/keys" >"$WORK/wrong-keys"
+	chmod 600 "$WORK/wrong-keys"
+	refused "TLS: a wrong pre-shared key" 5 'nbds://' "$ctl" deploy d \
+		--source "nbds://card@$SRV:10811/?tls-psk-file=$WORK/wrong-keys" --local /dev/vdb --format --force
+	check "TLS: a pre-shared key" deploy "nbds://card@$SRV:10811/?tls-psk-file=$WORK/keys"
+	check "TLS: it completes with a pre-shared key" wait_complete
+	detach
+	check "no key is in a log" not_in_logs "$(sed 's/.*://' "$WORK/keys")"
+	unserve psk
+}
+
+# A compressed raw image on a web server: nbdkit reads ranges of it.
+nbd_http_xz() {
+	mkdir -p "$WORK/www"
+	xz -1 -T1 --block-size=1MiB -c "$WORK/holey.img" >"$WORK/www/image.xz"
+	serve httpd busybox httpd -f -p "$SRV:8080" -h "$WORK/www"
+	listening 8080
+	# On this side of the network: what crosses it is compressed.
+	nbdkit -f -r -U "$WORK/xz.sock" --filter=xz curl "http://$SRV:8080/image.xz" \
+		>>"$OUT/xz.log" 2>&1 &
+	pids[xz]=$!
+	until_true 10 test -S "$WORK/xz.sock"
+	whole "nbd+unix:///?socket=$WORK/xz.sock" "$WORK/holey.img" "xz over HTTP"
+	unserve xz
+	unserve httpd
+	rm -r "$WORK/www"
+}
+
+# The server is killed while a host waits, and comes back.
+nbd_killed() {
+	nbdkit_up server 10812 file /dev/vda
+	deploy "nbd://$SRV:10812" --max-rate 4M
+	sleep 1
+	unserve server
+	dd if=/dev/sluice0 of=/tmp/late bs=4k skip=15000 count=1 iflag=direct status=none &
+	reader=$!
+	check "killed: stalled is said" until_true 20 state_is stalled
+	check "killed: the daemon answers" "$ctl" status d -o json
+	nbdkit_up server 10812 file /dev/vda
+	check "killed: a read that waited is served" wait "$reader"
+	dd if=/dev/vda bs=4k skip=15000 count=1 status=none | cmp - /tmp/late
+	check "killed: it goes on by itself" until_true 10 state_is copying
+	unlimited
+	check "killed: it completes" wait_complete
+	detach
+	check "killed: every block equals the image" compare /dev/vda
+	unserve server
+}
+
+# Packets vanish for 10 s: what waits is served within the host's 20 s.
+nbd_black_hole() {
+	nbdkit_up server 10813 file /dev/vda
+	deploy "nbd://$SRV:10813" --max-rate 4M
+	sleep 1
+	black_hole 100%
+	(sleep 10; black_hole 0%) &
+	hole=$!
+	check "black hole: a read that begins in it" read_block 60
+	wait "$hole"
+	check "black hole: no request of the host expired" [ "$(status expired)" = 0 ]
+	unlimited
+	check "black hole: it completes" wait_complete
+	detach
+	check "black hole: every block equals the image" compare /dev/vda
+	unserve server
+}
+
+# Each answer takes 2 s: slow, not gone.
+nbd_slow() {
+	nbdkit_up server 10814 --filter=delay file /dev/vda delay-read=2
+	deploy "nbd://$SRV:10814"
+	check "slow: a read is served" read_block 60
+	check "slow: it completes" wait_complete
+	check "slow: nothing was taken for lost" not_in_logs 'cannot be read'
+	check "slow: no request of the host expired" [ "$(status expired)" = 0 ]
+	detach
+	check "slow: every block equals the image" compare /dev/vda
+	unserve server
+}
+
+# Errors for [20 MiB, 21 MiB): all else becomes local, that once it can be read.
+nbd_range() {
+	cat >"$WORK/range.sh" <<-'SH'
+		case $1 in
+		get_size) stat -Lc %s "$IMAGE" ;;
+		can_extents) exit 3 ;;
+		pread)
+			if [ "$3" -gt 0 ] && [ -e "$BAD" ] && [ "$4" -lt $((21 << 20)) ] && [ $(($4 + $3)) -gt $((20 << 20)) ]; then
+				echo EIO bad range >&2
+				exit 1
+			fi
+			dd if="$IMAGE" iflag=skip_bytes,count_bytes skip="$4" count="$3" bs=1M status=none ;;
+		*) exit 2 ;;
+		esac
+	SH
+	chmod +x "$WORK/range.sh"
+	head -c 40M /dev/vda >"$WORK/range.img"
+	export IMAGE=$WORK/range.img BAD=$WORK/bad
+	nbdkit_up server 10815 sh "$WORK/range.sh"
+	deploy "nbd://$SRV:10815"
+	# The samples have been read; none was of that range, or this would not be.
+	: >"$BAD"
+	check "one range: a read of it waits, others do not" read_block 35
+	check "one range: all else becomes local" until_true 60 local_at_least $((38 << 20))
+	check "one range: it is said" until_true 20 state_is stalled
+	rm "$BAD"
+	check "one range: it completes once it can be read" wait_complete
+	detach
+	check "one range: every block equals the image" compare "$IMAGE"
+	unserve server
+}
+
+# Another image behind the same name, of the same size and of another.
+nbd_swapped() {
+	cp "$WORK/holey.img" "$WORK/swap.img"
+	nbdkit_up server 10816 file "$WORK/swap.img"
+	deploy "nbd://$SRV:10816" --max-rate 1M
+	sleep 1
+	unserve server
+	dd if=/dev/vda of="$WORK/swap.img" bs=1M count=1 seek=0 skip=30 conv=notrunc status=none
+	nbdkit_up server 10816 file "$WORK/swap.img"
+	check "swapped: the deployment fails" until_true 20 state_is failed
+	check "swapped: and says why" grep -q 'its content differs' <("$ctl" status d -o json)
+	detach
+	unserve server
+	nbdkit_up server 10816 file "$WORK/holey.img"
+	deploy "nbd://$SRV:10816" --max-rate 1M
+	unserve server
+	truncate -s 300M "$WORK/swap.img"
+	nbdkit_up server 10816 file "$WORK/swap.img"
+	check "swapped by a larger one: the deployment fails" until_true 20 state_is failed
+	check "swapped by a larger one: and says why" grep -q 'its size differs' <("$ctl" status d -o json)
+	detach
+	unserve server
+	rm "$WORK/swap.img"
+}
+
+for part in "${@:-nbd_nbdkit nbd_no_structure nbd_qcow2 nbd_tls nbd_http_xz nbd_killed nbd_black_hole nbd_slow nbd_range nbd_swapped}"; do
+	for name in $part; do
+		say "-- $name at $SECONDS s"
+		"$name"
+	done
+done
+for name in "${!pids[@]}"; do unserve "$name"; done
+daemon_kill TERM || true
+check "the module unloads" rmmod sluice
+finish
