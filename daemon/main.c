@@ -19,6 +19,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "control_server.h"
+#include "credentials.h"
 #include "daemon.h"
 #include "deployment.h"
 #include "job.h"
@@ -57,7 +58,7 @@ static struct sluiced_timer watchdog_timer, status_timer, shutdown_timer;
 static uint64_t watchdog_ms, shutdown_by;
 
 struct options {
-	const char *state_dir, *socket;
+	const char *state_dir, *socket, *credentials;
 	int level, ctrl_loss_s;
 };
 
@@ -67,6 +68,7 @@ static const char help[] =
 	"\n"
 	"  --state-dir DIR          what to remember between runs [" DEFAULT_STATE_DIR "]\n"
 	"  --socket PATH            control socket [" DEFAULT_SOCKET "]\n"
+	"  --credentials FILE       secrets of sources [" SLUICED_CREDENTIALS_FILE "]\n"
 	"  --log-level LEVEL        err, warning, notice, info or debug [info]\n"
 	"  --ctrl-loss-tmo SECONDS  how long the kernel tries to reconnect an NVMe\n"
 	"                           source before it gives up the controller [600]\n"
@@ -86,6 +88,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 	static const struct option options[] = {
 		{ "state-dir", required_argument, NULL, 'd' },
 		{ "socket", required_argument, NULL, 's' },
+		{ "credentials", required_argument, NULL, 'k' },
 		{ "log-level", required_argument, NULL, 'l' },
 		{ "ctrl-loss-tmo", required_argument, NULL, 'c' },
 		{ "foreground", no_argument, NULL, 'f' },
@@ -105,6 +108,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 's':
 			o->socket = optarg;
+			break;
+		case 'k':
+			o->credentials = optarg;
 			break;
 		case 'l':
 			o->level = sluiced_log_level(optarg);
@@ -339,6 +345,20 @@ static int serve(const struct options *o)
 	return err;
 }
 
+/* Named, or systemd's for this service, or the usual one. */
+static const char *credentials_file(const struct options *o)
+{
+	static char path[PATH_MAX];
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+
+	if (o->credentials)
+		return o->credentials;
+	if (dir && snprintf(path, sizeof(path), "%s/sluice.credentials", dir) <
+			   (int)sizeof(path) && !access(path, R_OK))
+		return path;
+	return SLUICED_CREDENTIALS_FILE;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = {
@@ -359,6 +379,7 @@ int main(int argc, char **argv)
 	the_daemon.state_dir = o.state_dir;
 	the_daemon.source_options.state_dir = o.state_dir;
 	the_daemon.source_options.ctrl_loss_s = o.ctrl_loss_s;
+	the_daemon.source_options.credentials = credentials_file(&o);
 	err = serve(&o);
 	sluiced_server_exit();
 	if (!err)

@@ -7,6 +7,7 @@
 
 static const struct sluiced_source_ops *const kinds[] = {
 	&sluiced_source_nvme_ops,
+	&sluiced_source_iscsi_ops,
 	&sluiced_source_nbd_ops,
 	&sluiced_source_file_ops,
 };

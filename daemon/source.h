@@ -34,6 +34,7 @@ enum sluiced_source_error {
 struct sluiced_source_options {
 	const char *state_dir;		/* may hold a generated host NQN */
 	int ctrl_loss_s;		/* seconds the kernel tries to reconnect */
+	const char *credentials;	/* file: see credentials.h */
 };
 
 struct sluiced_link;
@@ -218,6 +219,7 @@ void sluiced_source_free(struct sluiced_source *source);
 
 extern const struct sluiced_source_ops sluiced_source_file_ops;
 extern const struct sluiced_source_ops sluiced_source_nvme_ops;
+extern const struct sluiced_source_ops sluiced_source_iscsi_ops;
 extern const struct sluiced_source_ops sluiced_source_nbd_ops;
 
 #endif /* SLUICED_SOURCE_H */

@@ -179,6 +179,20 @@ static void rearm(struct sluiced_link *link)
 		sluiced_loop_cancel(remote->source.loop, &link->poll);
 }
 
+/* @err is what the library said to a new command. */
+static void issued(struct sluiced_link *link, struct sluiced_command *command, int err)
+{
+	struct sluiced_remote *remote = link->remote;
+
+	if (err)
+		sluiced_command_end(command, err);
+	/* Sending it may be how the library noticed: nothing would be polled any more. */
+	if (!link->dead && remote->ops->fd(link) < 0)
+		die(link, -ENOTCONN);
+	rearm(link);
+	kick(remote);
+}
+
 static void read_finished(struct sluiced_command *command, int err);
 
 static void start_read(struct sluiced_read *read)
@@ -190,11 +204,7 @@ static void start_read(struct sluiced_read *read)
 	read->command.finish = read_finished;
 	link_command(link, &read->command);
 	err = link->dead ? -ENOTCONN : remote->ops->read(link, read, &read->part);
-	if (err)
-		sluiced_command_end(&read->command, err);
-	else
-		rearm(link);
-	kick(remote);
+	issued(link, &read->command, err);
 }
 
 static void read_finished(struct sluiced_command *command, int err)
@@ -229,11 +239,7 @@ void sluiced_remote_survey(struct sluiced_source *source, struct sluiced_survey 
 	survey->command.finish = survey_finished;
 	link_command(link, &survey->command);
 	err = link->dead ? -ENOTCONN : remote->ops->survey(link, survey);
-	if (err)
-		sluiced_command_end(&survey->command, err);
-	else
-		rearm(link);
-	kick(remote);
+	issued(link, &survey->command, err);
 }
 
 /* In the loop. */

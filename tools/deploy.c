@@ -29,8 +29,9 @@ enum {
 const struct sluice_option sluice_deploy_options[] = {
 	{ OPT_NAME, "name", "NAME", "The name of the deployment, as without the option; by "
 	  "default the last part of the local disk's path." },
-	{ OPT_SOURCE, "source", "URI", "The image: nvme-tcp://ADDR[:PORT]/NQN[?nsid=N] or "
-	  "file:PATH. Required." },
+	{ OPT_SOURCE, "source", "URI", "The image: nvme-tcp://ADDR[:PORT]/NQN[?nsid=N], "
+	  "iscsi://[USER@]ADDR[:PORT]/IQN/LUN, nbd://ADDR[:PORT]/EXPORT or file:PATH. "
+	  "Required." },
 	{ OPT_LOCAL, "local", "DEVICE", "The local disk, as an absolute path. Required." },
 	{ OPT_SIZE, "size", "max|image|BYTES", "How large the host sees the disk: all but "
 	  "Sluice's tail (max, the default), like the image, or so many bytes (K, M, G, T)." },

@@ -47,6 +47,54 @@ nbdkit_up() {
 	listening "$port"
 }
 
+IQN=iqn.2026-01.org.sluice.test:image
+
+tgt() { tgtadm -C 1 --lld iscsi "$@"; }
+
+# tgt_up FILE [PARAMETER=VALUE,...]: LUN 1 of IQN by tgtd, for everybody.
+tgt_up() {
+	mkdir -p /run/tgtd
+	serve tgtd tgtd -f -C 1 --iscsi portal="$SRV:3260"
+	listening 3260
+	until_true 10 tgt --op show --mode sys >/dev/null
+	tgt --op new --mode target --tid 1 -T "$IQN"
+	tgt --op new --mode logicalunit --tid 1 --lun 1 -b "$1"
+	tgt --op update --mode logicalunit --tid 1 --lun 1 --params "readonly=1${2:+,$2}"
+	tgt --op bind --mode target --tid 1 -I ALL
+}
+
+LIO=$CONFIGFS/target
+TPG=$LIO/iscsi/$IQN/tpgt_1
+
+# lio_up BACKSTORE CONTROL: LUN 0 of IQN by the kernel, on port 3261.
+lio_up() {
+	local store=$LIO/core/${1}_0/image
+
+	modprobe -a target_core_mod "target_core_$1" iscsi_target_mod
+	mkdir -p "$store"
+	echo "$2" >"$store/control"
+	echo 5f3a4e0f-9b52-4a2d-81c8-90e36f1c0b6e >"$store/wwn/vpd_unit_serial"
+	echo 1 >"$store/enable"
+	mkdir -p "$LIO/iscsi"
+	mkdir "$LIO/iscsi/$IQN" "$TPG" "$TPG/lun/lun_0"
+	ln -s "$store" "$TPG/lun/lun_0/image"
+	echo 0 >"$TPG/attrib/authentication"
+	echo 1 >"$TPG/attrib/generate_node_acls"
+	echo 1 >"$TPG/attrib/cache_dynamic_acls"
+	# The portal listens in the network of whoever makes it.
+	in_storage mkdir "$TPG/np/$SRV:3261"
+	echo 1 >"$TPG/enable"
+}
+
+# lio_down BACKSTORE
+lio_down() {
+	echo 0 >"$TPG/enable"
+	rmdir "$TPG/np/$SRV:3261"
+	rm "$TPG/lun/lun_0/image"
+	rmdir "$TPG/lun/lun_0" "$TPG" "$LIO/iscsi/$IQN"
+	rmdir "$LIO/core/${1}_0/image" "$LIO/core/${1}_0"
+}
+
 # An image of 256 MiB with 20 MiB of data in 20 places: with zeroes that are holes of
 # the file, and some that are written.
 make_holey() {

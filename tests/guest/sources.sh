@@ -16,8 +16,9 @@ storage_up 0.5ms 1gbit
 insmod "$SLUICE_KO"
 mkdir -p "$WORK"
 make_holey "$WORK/holey.img"
+credentials=$WORK/credentials
 # shellcheck disable=SC2119
-daemon_start
+daemon_start --credentials "$credentials"
 
 nbd_nbdkit() {
 	local before
@@ -209,7 +210,155 @@ nbd_swapped() {
 	rm "$WORK/swap.img"
 }
 
-for part in "${@:-nbd_nbdkit nbd_no_structure nbd_qcow2 nbd_tls nbd_http_xz nbd_killed nbd_black_hole nbd_slow nbd_range nbd_swapped}"; do
+iscsi_tgt() {
+	local uri="iscsi://$SRV/$IQN/1"
+
+	tgt_up "$WORK/holey.img" thin_provisioning=1
+	soil
+	whole "$uri" "$WORK/holey.img" "tgt"
+	check "tgt: holes are not transferred ($skipped bytes)" [ "$skipped" -ge $((220 << 20)) ]
+	refused "tgt: no such target" 5 'not found' "$ctl" deploy d \
+		--source "iscsi://$SRV/iqn.2026-01.org.sluice.test:nosuch/1" --local /dev/vdb --format --force
+	refused "tgt: no such LUN" 5 'LOGICAL_UNIT' "$ctl" deploy d \
+		--source "iscsi://$SRV/$IQN/9" --local /dev/vdb --format --force
+	refused "tgt: nobody at the port" 5 'refuses connections' "$ctl" deploy d \
+		--source "iscsi://$SRV:3299/$IQN/1" --local /dev/vdb --format --force
+
+	tgt --op new --mode account --user card --password initiators-secret
+	tgt --op new --mode account --user store --password the-targets-secret
+	tgt --op bind --mode account --tid 1 --user card
+	tgt --op bind --mode account --tid 1 --user store --outgoing
+	chap tgt "$uri" "iscsi://card@$SRV/$IQN/1"
+	unserve tgtd
+}
+
+# chap NAME URI URI_WITH_USER: of a target that knows card and is known as store.
+chap() {
+	local deploy=("$ctl" deploy d --local /dev/vdb --format --force --source)
+
+	rm -f "$credentials"
+	refused "$1: no secret" 5 'log in|Authentication' "${deploy[@]}" "$2"
+	refused "$1: a user without a secret" 5 'no secret of the user card' "${deploy[@]}" "$3"
+	(umask 077; echo "iscsi $IQN card not-the-initiators" >"$credentials")
+	refused "$1: a wrong secret" 5 'log in|Authentication' "${deploy[@]}" "$2"
+	echo "iscsi $IQN card initiators-secret store not-the-targets" >"$credentials"
+	refused "$1: a target with a wrong secret" 5 'Authentication failed' "${deploy[@]}" "$2"
+	echo "iscsi $IQN card initiators-secret store the-targets-secret" >"$credentials"
+	chmod 644 "$credentials"
+	refused "$1: a credentials file for everybody" 5 '0600' "${deploy[@]}" "$2"
+	chmod 600 "$credentials"
+	check "$1: CHAP both ways" deploy "$3"
+	check "$1: it completes with CHAP" wait_complete
+	check "$1: no secret is in a log" not_in_logs initiators
+	check "$1: nor the target's" not_in_logs targets-secret
+	detach
+	rm "$credentials"
+}
+
+iscsi_lio() {
+	local uri="iscsi://$SRV:3261/$IQN/0"
+
+	lio_up fileio "fd_dev_name=/dev/vda,fd_dev_size=$(blockdev --getsize64 /dev/vda)"
+	whole "$uri" /dev/vda "LIO"
+	check "LIO: the id is the unit's" grep -q '^naa\.6001405' <("$ctl" deploy d --source "$uri" \
+		--local /dev/vdb -o json | value image_id)
+	detach
+	echo card >"$TPG/auth/userid"
+	echo initiators-secret >"$TPG/auth/password"
+	echo store >"$TPG/auth/userid_mutual"
+	echo the-targets-secret >"$TPG/auth/password_mutual"
+	echo 1 >"$TPG/attrib/authentication"
+	chap LIO "$uri" "iscsi://card@$SRV:3261/$IQN/0"
+	lio_down fileio
+}
+
+iscsi_killed() {
+	tgt_up /dev/vda
+	deploy "iscsi://$SRV/$IQN/1" --max-rate 4M
+	sleep 1
+	unserve tgtd
+	dd if=/dev/sluice0 of=/tmp/late bs=4k skip=15000 count=1 iflag=direct status=none &
+	reader=$!
+	check "tgt killed: stalled is said" until_true 20 state_is stalled
+	tgt_up /dev/vda
+	check "tgt killed: a read that waited is served" wait "$reader"
+	check "tgt killed: with the right block" \
+		cmp /tmp/late <(dd if=/dev/vda bs=4k skip=15000 count=1 status=none)
+	unlimited
+	check "tgt killed: it completes" wait_complete
+	detach
+	check "tgt killed: every block equals the image" compare /dev/vda
+	unserve tgtd
+}
+
+iscsi_black_hole() {
+	lio_up iblock udev_path=/dev/vda,readonly=1
+	deploy "iscsi://$SRV:3261/$IQN/0" --max-rate 4M
+	sleep 1
+	black_hole 100%
+	(sleep 10; black_hole 0%) &
+	hole=$!
+	check "iSCSI black hole: a read that begins in it" read_block 60
+	wait "$hole"
+	check "iSCSI black hole: no request of the host expired" [ "$(status expired)" = 0 ]
+	unlimited
+	check "iSCSI black hole: it completes" wait_complete
+	detach
+	check "iSCSI black hole: every block equals the image" compare /dev/vda
+	lio_down iblock
+}
+
+# Sectors that cannot be read, below the target.
+iscsi_range() {
+	local sector
+
+	modprobe dm-dust
+	dmsetup create dusty --table "0 $(blockdev --getsz /dev/vda) dust /dev/vda 0 512"
+	lio_up iblock udev_path=/dev/mapper/dusty,readonly=1
+	deploy "iscsi://$SRV:3261/$IQN/0" --max-rate 16M
+	for sector in 61440 61441 61447; do
+		dmsetup message dusty 0 addbadblock "$sector"
+	done
+	dmsetup message dusty 0 enable
+	unlimited
+	check "bad sectors: all else becomes local" until_true 60 local_at_least $((60 << 20))
+	check "bad sectors: it is said" until_true 20 state_is stalled
+	dmsetup message dusty 0 disable
+	check "bad sectors: it completes once they can be read" wait_complete
+	detach
+	check "bad sectors: every block equals the image" compare /dev/vda
+	lio_down iblock
+	dmsetup remove dusty
+}
+
+# Another image in the same unit, and another unit behind the same name.
+iscsi_swapped() {
+	cp "$WORK/holey.img" "$WORK/swap.img"
+	tgt_up "$WORK/swap.img"
+	deploy "iscsi://$SRV/$IQN/1" --max-rate 1M
+	sleep 1
+	unserve tgtd
+	dd if=/dev/vda of="$WORK/swap.img" bs=1M count=1 skip=30 conv=notrunc status=none
+	tgt_up "$WORK/swap.img"
+	check "iSCSI swapped: the deployment fails" until_true 20 state_is failed
+	check "iSCSI swapped: and says why" grep -q 'its content differs' <("$ctl" status d -o json)
+	detach
+	unserve tgtd
+	tgt_up "$WORK/holey.img"
+	deploy "iscsi://$SRV/$IQN/1" --max-rate 1M
+	unserve tgtd
+	tgt_up "$WORK/holey.img" scsi_id=another
+	check "another unit: the deployment fails" until_true 20 state_is failed
+	check "another unit: and says why" grep -q 'its id differs' <("$ctl" status d -o json)
+	detach
+	unserve tgtd
+	rm "$WORK/swap.img"
+}
+
+all="nbd_nbdkit nbd_no_structure nbd_qcow2 nbd_tls nbd_http_xz nbd_killed nbd_black_hole nbd_slow
+	nbd_range nbd_swapped iscsi_tgt iscsi_lio iscsi_killed iscsi_black_hole iscsi_range
+	iscsi_swapped"
+for part in "${@:-$all}"; do
 	for name in $part; do
 		say "-- $name at $SECONDS s"
 		"$name"

@@ -7,7 +7,7 @@ set -euo pipefail
 
 # Building: module, tools and daemon.
 packages=(build-essential pkg-config liburing-dev libnvme-dev libjson-c-dev
-	libblkid-dev libsystemd-dev libsmartcols-dev libnbd-dev python3-docutils)
+	libblkid-dev libsystemd-dev libsmartcols-dev libnbd-dev libiscsi-dev python3-docutils)
 # The test kernel.
 packages+=(bc bison flex libelf-dev libssl-dev pahole cpio rsync kmod xz-utils lz4 patch)
 # The guests, the machine image and what runs in them.
@@ -15,7 +15,7 @@ packages+=(qemu-system-x86 nbdkit busybox-static mmdebstrap debian-archive-keyri
 	nvme-cli fio dmsetup netcat-openbsd gnuplot-nox e2fsprogs dosfstools mtools fdisk iproute2 ovmf
 	grub-efi-amd64-bin)
 # Servers of images.
-packages+=(nbdkit qemu-utils openssl)
+packages+=(nbdkit qemu-utils tgt openssl)
 # Checkers.
 packages+=(sparse check spin clang clang-format libclang-rt-14-dev shellcheck codespell)
 
