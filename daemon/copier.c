@@ -188,6 +188,7 @@ static void start_read(struct sluiced_transfer *t)
 
 	t->bytes = (uint64_t)t->fetch.blocks * SLUICE_BLOCK_SIZE < left ?
 			   t->fetch.blocks * SLUICE_BLOCK_SIZE : left;
+	t->started_ms = sluiced_now_ms();
 	if (t->background)
 		sluiced_throttle_spend(&c->throttle, t->bytes);
 	sluiced_source_read(c->source, &t->read, sluiced_device_buffer(c->dev, t->pool_block),
@@ -333,6 +334,22 @@ void sluiced_copier_demand(struct sluiced_copier *c, const struct sluice_wanted 
 		return;
 	sluiced_throttle_miss(&c->throttle, sluiced_now_ms());
 	sluiced_scheduler_demand(&c->scheduler, wanted->block, wanted->blocks, wanted->write);
+}
+
+uint64_t sluiced_copier_waiting_ms(const struct sluiced_copier *c)
+{
+	uint64_t now = sluiced_now_ms(), longest = 0;
+	const struct sluiced_fetch *fetch;
+
+	for (fetch = c->scheduler.in_flight; fetch; fetch = fetch->next) {
+		const struct sluiced_transfer *t =
+			container_of(fetch, struct sluiced_transfer, fetch);
+
+		if (fetch->kind == SLUICED_DEMAND && !fetch->zero && !fetch->committing &&
+		    now - t->started_ms > longest)
+			longest = now - t->started_ms;
+	}
+	return longest;
 }
 
 void sluiced_copier_stop(struct sluiced_copier *c, bool poison)

@@ -49,6 +49,7 @@ struct sluiced_transfer {
 	struct sluiced_copier *copier;
 	uint32_t pool_block;
 	uint32_t bytes;			/* from the source */
+	uint64_t started_ms;
 	bool background;
 	struct sluiced_transfer *next;
 };
@@ -104,6 +105,9 @@ void sluiced_copier_set_source(struct sluiced_copier *c, struct sluiced_source *
 void sluiced_copier_pause(struct sluiced_copier *c, bool paused);
 
 void sluiced_copier_demand(struct sluiced_copier *c, const struct sluice_wanted *wanted);
+
+/* For how long the oldest read that the host waits for is under way; 0: there is none. */
+uint64_t sluiced_copier_waiting_ms(const struct sluiced_copier *c);
 
 /* Starts all that can start. */
 void sluiced_copier_pump(struct sluiced_copier *c);

@@ -112,15 +112,28 @@ bool sluiced_deploy_refused(struct sluiced_fault *fault, const char *local,
 			     strerror(-err));
 }
 
+static const char *source_of(struct deploy *deploy)
+{
+	return sluiced_paths_active(&deploy->request.record.paths)->uri;
+}
+
+/* The first that there is; others are looked at when they are needed. */
 static bool open_source(struct deploy *deploy)
 {
-	const struct sluiced_record *r = &deploy->request.record;
+	struct sluiced_paths *paths = &deploy->request.record.paths;
 	char why[SLUICED_WHY_LEN];
+	size_t i;
 
-	if (sluiced_source_open(&deploy->source, r->source, "", deploy->options, why,
-				sizeof(why)))
-		return sluiced_fault(&deploy->fault, SLUICED_SOURCE_UNREACHABLE, "%s", why);
-	return true;
+	for (i = 0; i < paths->count; i++) {
+		paths->active = i;
+		if (!sluiced_source_open(&deploy->source, source_of(deploy), "", deploy->options,
+					 why, sizeof(why)))
+			return true;
+		/* The most wanted one's trouble is told. */
+		if (!i)
+			sluiced_fault(&deploy->fault, SLUICED_SOURCE_UNREACHABLE, "%s", why);
+	}
+	return false;
 }
 
 static bool check_image(struct deploy *deploy, const struct sluiced_localdisk *disk)
@@ -132,17 +145,17 @@ static bool check_image(struct deploy *deploy, const struct sluiced_localdisk *d
 	if (image->logical_block != 512 && image->logical_block != 4096)
 		return sluiced_fault(&deploy->fault, SLUICED_IMAGE_UNUSABLE,
 				     "The image %s has logical blocks of %u bytes: only 512 and 4096 can be deployed.",
-				     r->source, image->logical_block);
+				     source_of(deploy), image->logical_block);
 	if (!image->bytes || image->bytes % image->logical_block)
 		return sluiced_fault(&deploy->fault, SLUICED_IMAGE_UNUSABLE,
 				     "The image %s is %llu bytes long, which is %s %u: use a disk image.",
-				     r->source, (unsigned long long)image->bytes,
+				     source_of(deploy), (unsigned long long)image->bytes,
 				     image->bytes ? "no multiple of" : "less than",
 				     image->logical_block);
 	if (image->logical_block < disk->logical_block)
 		return sluiced_fault(&deploy->fault, SLUICED_IMAGE_UNUSABLE,
 				     "The image %s has logical blocks of %u bytes, but the local disk %s of %u: use an image with blocks as large.",
-				     r->source, image->logical_block, r->local,
+				     source_of(deploy), image->logical_block, r->local,
 				     disk->logical_block);
 	if (image->bytes >= disk->bytes)
 		return sluiced_fault(&deploy->fault, SLUICED_LOCAL_UNUSABLE,
@@ -156,7 +169,7 @@ static bool check_image(struct deploy *deploy, const struct sluiced_localdisk *d
 				     "The size %llu is less than the image's %llu bytes or no multiple of %u.",
 				     (unsigned long long)deploy->request.bytes,
 				     (unsigned long long)image->bytes, image->logical_block);
-	if (sluiced_source_sample(deploy->source, r->source, why, sizeof(why)))
+	if (sluiced_source_sample(deploy->source, source_of(deploy), why, sizeof(why)))
 		return sluiced_fault(&deploy->fault, SLUICED_SOURCE_UNREACHABLE, "%s", why);
 	return true;
 }
@@ -164,10 +177,13 @@ static bool check_image(struct deploy *deploy, const struct sluiced_localdisk *d
 static void fill_record(struct deploy *deploy)
 {
 	struct sluiced_record *r = &deploy->request.record;
+	struct sluiced_path *path = sluiced_paths_active(&r->paths);
 
 	r->image = deploy->source->image;
-	snprintf(r->hint, sizeof(r->hint), "%s", deploy->source->hint);
-	snprintf(r->stamp, sizeof(r->stamp), "%s", deploy->source->stamp);
+	snprintf(path->hint, sizeof(path->hint), "%s", deploy->source->hint);
+	snprintf(path->stamp, sizeof(path->stamp), "%s", deploy->source->stamp);
+	snprintf(path->id, sizeof(path->id), "%s", deploy->source->image.id);
+	path->known = true;
 }
 
 static bool save(struct deploy *deploy)
@@ -316,7 +332,7 @@ static void done(struct sluiced_job *job)
 	memset(d->record.exports, 0, sizeof(d->record.exports));
 	sluiced_log(LOG_NOTICE, d->record.name, "%s %s from %s as /dev/sluice%u.",
 		    deploy->request.format ? "Deploying" : "Resuming", d->record.local,
-		    d->record.source, deploy->opening.index);
+		    sluiced_paths_active(&d->record.paths)->uri, deploy->opening.index);
 	sluiced_deployment_begin(d, deploy->opening.index, deploy->source);
 	if (deploy->request.has_export)
 		sluiced_exporting_add(d, &deploy->request.export, exported, deploy);

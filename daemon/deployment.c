@@ -25,6 +25,13 @@
 /* Reads that go on failing on a source that does not look lost: open it anew. */
 #define INSIST_MS		15000
 
+/* The same where another path may have what this one cannot read. */
+#define INSIST_OTHER_MS		1000
+
+/* Of a request's deadline, then the next path has the rest; and how often at most. */
+#define SLOW_PART		4
+#define SLOW_AGAIN_MS		30000
+
 #define RATE_SMOOTH_MS		5000.0
 
 static void attach(struct sluiced_deployment *d);
@@ -32,6 +39,11 @@ static void attach(struct sluiced_deployment *d);
 static const char *name_of(const struct sluiced_deployment *d)
 {
 	return d->record.name;
+}
+
+static const char *source_of(struct sluiced_deployment *d)
+{
+	return sluiced_paths_active(&d->record.paths)->uri;
 }
 
 struct sluiced_deployment *sluiced_deployment_find(struct sluiced_daemon *daemon,
@@ -166,6 +178,14 @@ void sluiced_deployment_task(struct sluiced_deployment *d,
 
 /* Quiescing. */
 
+static void forget_hints(struct sluiced_deployment *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->record.paths.count; i++)
+		d->record.paths.path[i].hint[0] = '\0';
+}
+
 static void detached(void *ctx)
 {
 	struct sluiced_deployment *d = ctx;
@@ -186,7 +206,7 @@ static void look_quiet(struct sluiced_timer *timer)
 		sluiced_copier_exit(&d->copier);
 	d->copying = false;
 	/* The source is closed and its connection gone: the name may get others. */
-	d->record.hint[0] = '\0';
+	forget_hints(d);
 	if (!d->attached)
 		return detached(d);
 	d->attached = false;
@@ -295,12 +315,13 @@ static void source_failed(void *ctx, int err)
 	if (sluiced_source_classify(err) == SLUICED_SOURCE_CHANGED) {
 		sluiced_deployment_fail(d, true,
 					"The image at %s ended before its size: it changed while it was being deployed. Deploy the new one from the start.",
-					d->record.source);
+					source_of(d));
 		return;
 	}
 	sluiced_deployment_trouble(d, "The source %s cannot be read (%s); trying on.",
-				   d->record.source, strerror(-err));
-	insist = sluiced_now_ms() - d->insisted_at >= INSIST_MS;
+				   source_of(d), strerror(-err));
+	insist = sluiced_now_ms() - d->insisted_at >=
+		 (sluiced_paths_usable(&d->record.paths) > 1 ? INSIST_OTHER_MS : INSIST_MS);
 	if (insist)
 		d->insisted_at = sluiced_now_ms();
 	sluiced_supply_suspect(&d->supply, insist);
@@ -357,11 +378,8 @@ static void supply_source(void *ctx, struct sluiced_source *source)
 	if (source) {
 		d->had_source = true;
 		end_trouble(d);
-		sluiced_log(LOG_INFO, name_of(d), "Reading from %s.", d->record.source);
-		if (strcmp(d->record.hint, source->hint)) {
-			snprintf(d->record.hint, sizeof(d->record.hint), "%s", source->hint);
-			sluiced_deployment_save(d);
-		}
+		sluiced_log(LOG_INFO, name_of(d), "Reading from %s.", source_of(d));
+		sluiced_deployment_save(d);
 	}
 	if (d->copying)
 		sluiced_copier_set_source(&d->copier, source);
@@ -416,6 +434,21 @@ static const struct sluiced_device_ops device_ops = {
 
 /* The tick. */
 
+/* A path that lets the host wait is left while there is time to try another one. */
+static void leave_slow(struct sluiced_deployment *d, uint32_t deadline_ms)
+{
+	uint64_t now = sluiced_now_ms();
+
+	if (sluiced_paths_usable(&d->record.paths) < 2 || now < d->patient_until ||
+	    sluiced_copier_waiting_ms(&d->copier) < deadline_ms / SLOW_PART)
+		return;
+	/* Where all are slow, changing paths would make them slower. */
+	d->patient_until = now + SLOW_AGAIN_MS;
+	sluiced_deployment_trouble(d, "The source %s lets the host wait; trying another one.",
+				   source_of(d));
+	sluiced_supply_suspect(&d->supply, true);
+}
+
 static void update_rate(struct sluiced_deployment *d, const struct sluice_counters *now)
 {
 	uint64_t ms = sluiced_now_ms();
@@ -454,6 +487,7 @@ static void tick(struct sluiced_timer *timer)
 		sluiced_scheduler_forget_demand(&d->copier.scheduler);
 	else if (!sluiced_scheduler_has_demand(&d->copier.scheduler))
 		sluiced_device_offer(&d->device);
+	leave_slow(d, now.deadline_ms);
 	sluiced_supply_tick(&d->supply);
 	sluiced_copier_pump(&d->copier);
 }
@@ -605,8 +639,7 @@ struct sluiced_deployment *sluiced_deployment_new(struct sluiced_daemon *daemon,
 	d->tick.fire = tick;
 	d->quiet.fire = look_quiet;
 	sluiced_supply_init(&d->supply, &daemon->loop, &daemon->source_options,
-			    d->record.source, &d->record.image, d->record.stamp,
-			    d->record.hint, &supply_ops, d);
+			    &d->record.paths, &d->record.image, &supply_ops, d);
 	d->next = daemon->deployments;
 	d->prev = &daemon->deployments;
 	if (d->next)

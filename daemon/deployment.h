@@ -49,6 +49,8 @@ struct sluiced_task {
 	size_t export_count;
 	size_t shared_left;		/* exports of the shared subsystem that stay up */
 	const struct sluice_attachment *att;
+	char uri[SLUICED_URI_LEN];
+	struct sluice_image image;
 };
 
 struct sluiced_deployment {
@@ -71,6 +73,7 @@ struct sluiced_deployment {
 	char error[SLUICED_WHY_LEN];	/* why it is stalled or failed, or empty */
 	bool stalled;
 	uint64_t stalled_at, insisted_at;
+	uint64_t patient_until;		/* with a slow path */
 	bool had_source;
 
 	struct sluiced_timer tick, retry;

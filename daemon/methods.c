@@ -15,6 +15,7 @@
 #include "exporting.h"
 #include "message.h"
 #include "report.h"
+#include "rerouting.h"
 #include "units.h"
 #include "uri.h"
 
@@ -182,15 +183,63 @@ static bool parse_size(struct json_object *p, struct sluiced_deploy_request *r,
 	return true;
 }
 
-static bool parse_places(struct json_object *p, struct sluiced_record *r,
-			 struct sluiced_fault *fault)
+static bool check_source(const char *source, const char *local, struct sluiced_fault *fault)
 {
-	const char *name = NULL, *source = NULL, *local = NULL;
 	char why[SLUICE_URI_WHY_LEN];
 	struct sluice_uri uri;
 
+	if (sluice_uri_parse(source, &uri, why, sizeof(why)))
+		return sluiced_fault(fault, SLUICED_INVALID_PARAMETER, "%s", why);
+	if (uri.kind == SLUICE_URI_FILE && !strcmp(uri.path, local))
+		return bad(fault, "source", "is the local disk itself");
+	return true;
+}
+
+static bool add_source(struct sluiced_record *r, const char *source,
+		       struct sluiced_fault *fault)
+{
+	if (!check_source(source, r->local, fault))
+		return false;
+	switch (sluiced_paths_add(&r->paths, source)) {
+	case 0:
+		return true;
+	case -EEXIST:
+		return bad(fault, "source", "is there twice");
+	case -ENOSPC:
+		return bad(fault, "source", "names more than four sources");
+	default:
+		return bad(fault, "source", "is too long");
+	}
+}
+
+/* One as text, or several as an array of texts. */
+static bool parse_sources(struct json_object *p, struct sluiced_record *r,
+			  struct sluiced_fault *fault)
+{
+	struct json_object *value, *one;
+	size_t i, n;
+
+	if (!json_object_object_get_ex(p, "source", &value))
+		return bad(fault, "source", "is missing");
+	if (json_object_is_type(value, json_type_string))
+		return add_source(r, json_object_get_string(value), fault);
+	n = json_object_is_type(value, json_type_array) ? json_object_array_length(value) : 0;
+	for (i = 0; i < n; i++) {
+		one = json_object_array_get_idx(value, i);
+		if (!json_object_is_type(one, json_type_string))
+			return bad(fault, "source", "is no text");
+		if (!add_source(r, json_object_get_string(one), fault))
+			return false;
+	}
+	return n || bad(fault, "source", "is no text and no array of them");
+}
+
+static bool parse_places(struct json_object *p, struct sluiced_record *r,
+			 struct sluiced_fault *fault)
+{
+	const char *name = NULL, *local = NULL;
+
 	if (!text(p, "name", PATH_MAX, true, &name, fault) ||
-	    !text(p, "source", sizeof(r->source), true, &source, fault) ||
 	    !text(p, "local", sizeof(r->local), true, &local, fault))
 		return false;
 	if (!sluiced_state_valid_name(name))
@@ -198,14 +247,9 @@ static bool parse_places(struct json_object *p, struct sluiced_record *r,
 			   "is no name: use up to 63 letters, digits, \".\", \"_\" and \"-\", and begin with a letter, a digit or \"_\"");
 	if (local[0] != '/')
 		return bad(fault, "local", "is no absolute path");
-	if (sluice_uri_parse(source, &uri, why, sizeof(why)))
-		return sluiced_fault(fault, SLUICED_INVALID_PARAMETER, "%s", why);
-	if (uri.kind == SLUICE_URI_FILE && !strcmp(uri.path, local))
-		return bad(fault, "source", "is the local disk itself");
 	snprintf(r->name, sizeof(r->name), "%s", name);
-	snprintf(r->source, sizeof(r->source), "%s", source);
 	snprintf(r->local, sizeof(r->local), "%s", local);
-	return true;
+	return parse_sources(p, r, fault);
 }
 
 static bool parse_rates(struct json_object *p, uint64_t *min_rate, uint64_t *max_rate,
@@ -299,6 +343,49 @@ static bool limit(struct sluiced_call *call, struct json_object *p, struct sluic
 	if (!parse_rates(p, &min_rate, &max_rate, fault))
 		return false;
 	sluiced_deployment_limit(d, min_rate, max_rate);
+	reply_deployment(call, d);
+	return true;
+}
+
+static bool source_add(struct sluiced_call *call, struct json_object *p,
+		       struct sluiced_fault *fault)
+{
+	struct sluiced_deployment *d = named_idle(call, p, fault);
+	const char *source = "";
+
+	if (!d || !text(p, "source", SLUICED_URI_LEN, true, &source, fault) ||
+	    !check_source(source, d->record.local, fault))
+		return false;
+	if (sluiced_paths_find(&d->record.paths, source))
+		return sluiced_fault(fault, SLUICED_EXISTS, "%s is a source of %s already.",
+				     source, d->record.name);
+	if (d->record.paths.count == SLUICED_MAX_PATHS)
+		return sluiced_fault(fault, SLUICED_FAILED,
+				     "The deployment %s has %d sources: remove one first.",
+				     d->record.name, SLUICED_MAX_PATHS);
+	note(call, d->record.name, "");
+	sluiced_rerouting_add(d, source, answer_deployment, call);
+	return true;
+}
+
+static bool source_remove(struct sluiced_call *call, struct json_object *p,
+			  struct sluiced_fault *fault)
+{
+	struct sluiced_deployment *d = named_idle(call, p, fault);
+	const char *source = "";
+	struct sluiced_path *path;
+
+	if (!d || !text(p, "source", SLUICED_URI_LEN, true, &source, fault))
+		return false;
+	path = sluiced_paths_find(&d->record.paths, source);
+	if (!path)
+		return sluiced_fault(fault, SLUICED_NOT_FOUND, "%s is no source of %s.", source,
+				     d->record.name);
+	if (d->record.paths.count == 1)
+		return sluiced_fault(fault, SLUICED_INVALID_PARAMETER,
+				     "%s is the only source of %s: add another one first.",
+				     source, d->record.name);
+	sluiced_rerouting_remove(d, path);
 	reply_deployment(call, d);
 	return true;
 }
@@ -408,6 +495,8 @@ static const struct {
 	{ "Pause", pause_copy },
 	{ "Resume", resume_copy },
 	{ "Limit", limit },
+	{ "AddSource", source_add },
+	{ "RemoveSource", source_remove },
 	{ "Detach", detach },
 	{ "Export", export },
 	{ "Unexport", unexport },

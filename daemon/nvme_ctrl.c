@@ -16,6 +16,7 @@
 
 #include <libnvme.h>
 
+#include "credentials.h"
 #include "log.h"
 #include "modprobe.h"
 #include "sysfs.h"
@@ -385,9 +386,35 @@ static void explain_connect(struct target *t, int error)
 		break;
 	default:
 		explain(t,
-			"The target at %s port %s does not give us %s: check the NQN, and that the target allows the host %s.",
+			"The target at %s port %s does not give us %s: check the NQN, the keys if it wants some, and that the target allows the host %s.",
 			t->uri->host, t->port, t->uri->nqn, t->hostnqn);
 	}
+}
+
+/* The library and the kernel keep copies; the kernel's is root's in sysfs. */
+static int set_keys(struct target *t, nvme_ctrl_t c)
+{
+	struct sluiced_credentials keys;
+	int err;
+
+	err = sluiced_credentials_find(&keys, t->options->credentials, "nvme", t->uri->nqn, "",
+				       t->why, t->why_len);
+	if (err == -ENOENT)
+		return 0;
+	if (err)
+		return err;
+	if (strncmp(keys.secret, "DHHC-1:", 7) ||
+	    (keys.peer_secret[0] && strncmp(keys.peer_secret, "DHHC-1:", 7))) {
+		explain(t, "A key for %s in the credentials file does not begin with DHHC-1: and is none.",
+			t->uri->nqn);
+		err = -EINVAL;
+	} else {
+		nvme_ctrl_set_dhchap_host_key(c, keys.secret);
+		if (keys.peer_secret[0])
+			nvme_ctrl_set_dhchap_key(c, keys.peer_secret);
+	}
+	sluiced_credentials_clear(&keys);
+	return err;
 }
 
 static int connect_new(struct target *t, char *ctrl)
@@ -396,7 +423,7 @@ static int connect_new(struct target *t, char *ctrl)
 	nvme_root_t root;
 	nvme_host_t host;
 	nvme_ctrl_t c = NULL;
-	int error = 0;
+	int error = 0, err;
 
 	/* Below LOG_EMERG: the library prints nothing, we say it in one sentence. */
 	root = nvme_create_root(NULL, -1);
@@ -408,6 +435,12 @@ static int connect_new(struct target *t, char *ctrl)
 		if (root)
 			nvme_free_tree(root);
 		return -ENOMEM;
+	}
+	err = set_keys(t, c);
+	if (err) {
+		nvme_free_ctrl(c);
+		nvme_free_tree(root);
+		return err;
 	}
 	nvmf_default_config(&cfg);
 	cfg.keep_alive_tmo = KEEP_ALIVE_S;

@@ -32,6 +32,21 @@ static void add_number(struct json_object *o, const char *key, uint64_t number)
 	json_object_object_add(o, key, json_object_new_uint64(number));
 }
 
+static struct json_object *sources_of(const struct sluiced_paths *paths)
+{
+	struct json_object *list = json_object_new_array(), *o;
+	size_t i;
+
+	for (i = 0; i < paths->count; i++) {
+		o = json_object_new_object();
+		add_text(o, "uri", paths->path[i].uri);
+		add_text(o, "role", paths->path[i].wrong ? "wrong" :
+				    i == paths->active ? "active" : "standby");
+		json_object_array_add(list, o);
+	}
+	return list;
+}
+
 static void add_names(struct json_object *o, const struct sluiced_deployment *d)
 {
 	const struct sluiced_record *r = &d->record;
@@ -47,7 +62,8 @@ static void add_names(struct json_object *o, const struct sluiced_deployment *d)
 	snprintf(device, sizeof(device), "/dev/sluice%u", d->index);
 	json_object_object_add(o, "device", d->known ? json_object_new_string(device) : NULL);
 	json_object_object_add(o, "index", d->known ? json_object_new_int64(d->index) : NULL);
-	add_text(o, "source", r->source);
+	add_text(o, "source", r->paths.path[r->paths.active].uri);
+	json_object_object_add(o, "sources", sources_of(&r->paths));
 	add_text(o, "local", r->local);
 	add_text(o, "image_name", r->image.name);
 	add_text(o, "image_id", r->image.id);

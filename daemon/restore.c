@@ -113,14 +113,17 @@ static bool adopt(struct sluiced_deployment *d, int index)
 struct drop {
 	struct sluiced_job job;
 	const struct sluiced_source_options *options;
-	char source[SLUICED_URI_LEN];
+	struct sluiced_paths paths;
 };
 
 static void drop_work(struct sluiced_job *job)
 {
 	struct drop *drop = container_of(job, struct drop, job);
 
-	sluiced_source_forget(drop->source, drop->options);
+	size_t i;
+
+	for (i = 0; i < drop->paths.count; i++)
+		sluiced_source_forget(drop->paths.path[i].uri, drop->options);
 }
 
 static void drop_done(struct sluiced_job *job)
@@ -140,7 +143,7 @@ static void drop(struct sluiced_deployment *d)
 		rest->job.work = drop_work;
 		rest->job.done = drop_done;
 		rest->options = &d->daemon->source_options;
-		memcpy(rest->source, d->record.source, sizeof(rest->source));
+		rest->paths = d->record.paths;
 		sluiced_job_start(&rest->job);
 	}
 	sluiced_deployment_free(d);

@@ -564,7 +564,7 @@ static int source_open(struct sluiced_source **out, const struct sluice_uri *uri
 	(void)hint;
 	snprintf(t.name, sizeof(t.name), "iscsi://%s:%u/%s/%u", uri->host, uri->port, uri->iqn,
 		 uri->lun);
-	err = s ? sluiced_remote_init(&s->remote, &link_ops) : -ENOMEM;
+	err = s ? sluiced_remote_init(&s->remote, &link_ops, t.name) : -ENOMEM;
 	if (err) {
 		explain(&t, "There is no memory for the source %s.", t.name);
 		free(s);

@@ -32,6 +32,7 @@
 struct nbd_link {
 	struct sluiced_link link;	/* first */
 	struct nbd_handle *h;
+	bool ending;			/* the server said so: it takes no more commands */
 };
 
 struct nbd_source {
@@ -101,7 +102,9 @@ static int nbd_service(struct sluiced_link *link, unsigned int revents)
 		err = nbd_aio_notify_write(h);
 	if (err < 0 && (nbd_aio_is_dead(h) > 0 || nbd_aio_is_closed(h) > 0))
 		return last_error();
-	return nbd_aio_is_dead(h) > 0 || nbd_aio_is_closed(h) > 0 ? -ENOTCONN : 0;
+	if (nbd_aio_is_dead(h) > 0 || nbd_aio_is_closed(h) > 0)
+		return -ENOTCONN;
+	return ((struct nbd_link *)link)->ending ? -ESHUTDOWN : 0;
 }
 
 static int command_done(void *user_data, int *error)
@@ -110,6 +113,8 @@ static int command_done(void *user_data, int *error)
 	int err = *error;
 
 	/* What a server may answer must not be taken for what we say of an image. */
+	if (err == ESHUTDOWN)
+		((struct nbd_link *)command->link)->ending = true;
 	if (err == ESTALE || err == EINVAL || err == EPERM)
 		err = EIO;
 	sluiced_command_end(command, -err);
@@ -318,7 +323,7 @@ static int nbd_open(struct sluiced_source **out, const struct sluice_uri *uri, c
 	(void)hint;
 	(void)options;
 	name_target(&t);
-	err = s ? sluiced_remote_init(&s->remote, &link_ops) : -ENOMEM;
+	err = s ? sluiced_remote_init(&s->remote, &link_ops, t.name) : -ENOMEM;
 	if (err) {
 		explain(&t, "There is no memory for the source %s.", t.name);
 		goto err_free;

@@ -120,10 +120,37 @@ static bool namespace_node(const char *entry, char *node, size_t len)
 	return false;
 }
 
-static bool find_namespace(const char *ctrl, uint32_t nsid, char *dir, size_t dir_len,
-			   char *node, size_t node_len)
+/* Whether an id in sysfs, with its dashes and blanks, is @id without. */
+static bool has_id(const char *dir, const char *attribute, const char *id)
 {
-	char parent[64], value[32];
+	char value[64], *from, *to;
+
+	if (sluiced_sysfs_read_at(dir, attribute, value, sizeof(value)))
+		return false;
+	for (from = to = value; *from; from++)
+		if (*from != '-' && *from != ' ')
+			*to++ = *from;
+	*to = '\0';
+	return !strcasecmp(value, id);
+}
+
+/* By @nsid, or by the id in @uri where that has one. */
+static bool is_wanted(const char *dir, const struct sluice_uri *uri, uint32_t nsid)
+{
+	char value[32];
+
+	if (uri->nguid[0])
+		return has_id(dir, "nguid", uri->nguid);
+	if (uri->uuid[0])
+		return has_id(dir, "uuid", uri->uuid);
+	return !sluiced_sysfs_read_at(dir, "nsid", value, sizeof(value)) &&
+	       strtoul(value, NULL, 10) == nsid;
+}
+
+static bool find_namespace(const char *ctrl, const struct sluice_uri *uri, uint32_t nsid,
+			   char *dir, size_t dir_len, char *node, size_t node_len)
+{
+	char parent[64];
 	struct dirent *entry;
 	bool found = false;
 	DIR *entries;
@@ -136,8 +163,7 @@ static bool find_namespace(const char *ctrl, uint32_t nsid, char *dir, size_t di
 		if (!namespace_node(entry->d_name, node, node_len))
 			continue;
 		snprintf(dir, dir_len, "%s/%s", parent, entry->d_name);
-		found = !sluiced_sysfs_read_at(dir, "nsid", value, sizeof(value)) &&
-			strtoul(value, NULL, 10) == nsid;
+		found = is_wanted(dir, uri, nsid);
 	}
 	closedir(entries);
 	return found;
@@ -176,21 +202,23 @@ static void namespace_id(const char *ctrl, const char *dir, char *id, size_t len
 static int open_namespace(struct nvme_source *s, struct target *t)
 {
 	struct sluice_image *image = &s->file.source.image;
-	char dir[PATH_MAX], node[64];
+	bool by_id = t->uri->nguid[0] || t->uri->uuid[0], found;
+	char dir[PATH_MAX], node[64], value[32];
 	unsigned int ms;
 	uint32_t nsid;
-	bool found;
 	int err = 0;
 
 	/* Asking the target costs a round trip: only where it is not clear. */
 	nsid = t->uri->nsid;
-	if (!nsid || !find_namespace(s->ctrl, nsid, dir, sizeof(dir), node, sizeof(node)))
+	if (!by_id && (!nsid || !find_namespace(s->ctrl, t->uri, nsid, dir, sizeof(dir), node,
+						sizeof(node))))
 		err = choose_namespace(t, s->ctrl, &nsid);
 	if (err)
 		return err;
 	err = -ENODEV;
 	for (ms = 0; err && ms < NODE_MS; ms += POLL_MS) {
-		found = find_namespace(s->ctrl, nsid, dir, sizeof(dir), node, sizeof(node));
+		found = find_namespace(s->ctrl, t->uri, nsid, dir, sizeof(dir), node,
+				       sizeof(node));
 		if (found)
 			err = sluiced_file_open(&s->file, node, t->why, t->why_len);
 		if (!err && !image->bytes) {
@@ -200,11 +228,16 @@ static int open_namespace(struct nvme_source *s, struct target *t)
 		if (err)
 			pause_ms(POLL_MS);
 	}
-	if (err) {
+	if (err && by_id)
+		explain(t, "The subsystem %s shows no namespace of the %s %s%s.", t->uri->nqn,
+			t->uri->uuid[0] ? "UUID" : "NGUID", t->uri->uuid, t->uri->nguid);
+	else if (err)
 		explain(t, "The block device of namespace %u of %s does not appear.", nsid,
 			t->uri->nqn);
+	if (err)
 		return err;
-	}
+	if (by_id && !sluiced_sysfs_read_at(dir, "nsid", value, sizeof(value)))
+		nsid = strtoul(value, NULL, 10);
 	namespace_id(s->ctrl, dir, image->id, sizeof(image->id));
 	snprintf(image->name, sizeof(image->name), "%s nsid %u", t->uri->nqn, nsid);
 	return 0;

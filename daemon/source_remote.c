@@ -5,11 +5,14 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "log.h"
 
 /*
  * A server that owes an answer and says nothing for this long is taken for hung. Its
@@ -44,12 +47,14 @@ struct piece_read {
 
 static void kicked(struct sluiced_timer *timer);
 
-int sluiced_remote_init(struct sluiced_remote *remote, const struct sluiced_link_ops *ops)
+int sluiced_remote_init(struct sluiced_remote *remote, const struct sluiced_link_ops *ops,
+			const char *name)
 {
 	remote->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (remote->event < 0)
 		return -errno;
 	remote->ops = ops;
+	snprintf(remote->name, sizeof(remote->name), "%s", name);
 	remote->ended_tail = &remote->ended;
 	pthread_mutex_init(&remote->lock, NULL);
 	pthread_cond_init(&remote->answered, NULL);
@@ -145,6 +150,9 @@ static void die(struct sluiced_link *link, int err)
 	if (link->dead)
 		return;
 	link->dead = true;
+	if (err != -ENOLINK)
+		sluiced_log(LOG_WARNING, link->remote->name, "A connection failed: %s.",
+			    strerror(-err));
 	link->remote->ops->hang_up(link);
 	while (link->commands)
 		sluiced_command_end(link->commands, err);

@@ -56,6 +56,7 @@ struct sluiced_link_ops {
 struct sluiced_remote {
 	struct sluiced_source source;	/* first */
 	const struct sluiced_link_ops *ops;
+	char name[64];			/* for the log */
 	struct sluiced_link *links[SLUICED_MAX_LINKS];
 	unsigned int link_count;
 	struct sluiced_command *ended, **ended_tail;
@@ -71,8 +72,9 @@ struct sluiced_remote {
 	bool waking;
 };
 
-/* Before anything else; the kind fills in source.ops and links. -errno. */
-int sluiced_remote_init(struct sluiced_remote *remote, const struct sluiced_link_ops *ops);
+/* Before anything else; the kind fills in source.ops, links are added. -errno. */
+int sluiced_remote_init(struct sluiced_remote *remote, const struct sluiced_link_ops *ops,
+			const char *name);
 
 /* Adds @link, which is connected. */
 void sluiced_remote_add(struct sluiced_remote *remote, struct sluiced_link *link);

@@ -88,19 +88,35 @@ static struct json_object *export_to_json(const struct sluiced_export *export)
 	return o;
 }
 
+static struct json_object *path_to_json(const struct sluiced_path *path)
+{
+	struct json_object *o = json_object_new_object();
+
+	add_text(o, "uri", path->uri);
+	add_text(o, "hint", path->hint);
+	add_text(o, "stamp", path->stamp);
+	add_text(o, "id", path->id);
+	json_object_object_add(o, "known", json_object_new_boolean(path->known));
+	return o;
+}
+
 static struct json_object *to_json(const struct sluiced_record *r)
 {
 	struct json_object *o = json_object_new_object();
 	struct json_object *exports = json_object_new_array();
+	struct json_object *paths = json_object_new_array();
 	size_t i;
 
+	for (i = 0; i < r->paths.count; i++)
+		json_object_array_add(paths, path_to_json(&r->paths.path[i]));
 	for (i = 0; i < r->export_count; i++)
 		json_object_array_add(exports, export_to_json(&r->exports[i]));
 	add_number(o, "version", VERSION);
 	add_text(o, "name", r->name);
 	add_text(o, "phase", phases[r->phase]);
 	add_hex(o, "uuid", r->uuid, sizeof(r->uuid));
-	add_text(o, "source", r->source);
+	json_object_object_add(o, "paths", paths);
+	add_number(o, "active", r->paths.active);
 	add_text(o, "local", r->local);
 	add_text(o, "local_id", r->local_id);
 	json_object_object_add(o, "image", image_to_json(&r->image));
@@ -110,8 +126,6 @@ static struct json_object *to_json(const struct sluiced_record *r)
 	add_number(o, "max_rate", r->max_rate);
 	json_object_object_add(o, "paused", json_object_new_boolean(r->paused));
 	add_text(o, "failed", r->failed);
-	add_text(o, "hint", r->hint);
-	add_text(o, "stamp", r->stamp);
 	json_object_object_add(o, "exports", exports);
 	return o;
 }
@@ -237,6 +251,50 @@ static bool exports_from_json(struct json_object *list, struct sluiced_record *r
 	return true;
 }
 
+static bool path_from_json(struct json_object *o, struct sluiced_paths *paths)
+{
+	char uri[SLUICED_URI_LEN];
+	struct sluiced_path *path;
+
+	if (!get_text(o, "uri", uri, sizeof(uri)) || sluiced_paths_add(paths, uri))
+		return false;
+	path = &paths->path[paths->count - 1];
+	return get_text(o, "hint", path->hint, sizeof(path->hint)) &&
+	       get_text(o, "stamp", path->stamp, sizeof(path->stamp)) &&
+	       get_text(o, "id", path->id, sizeof(path->id)) &&
+	       get_bool(o, "known", &path->known);
+}
+
+/* Older records have one path, which had the image. */
+static bool only_path(struct json_object *o, struct sluiced_record *r)
+{
+	struct sluiced_path *path = &r->paths.path[0];
+
+	r->paths.count = 1;
+	path->known = r->phase != SLUICED_PHASE_OPENING;
+	snprintf(path->id, sizeof(path->id), "%s", r->image.id);
+	return get_text(o, "source", path->uri, sizeof(path->uri)) &&
+	       get_text(o, "hint", path->hint, sizeof(path->hint)) &&
+	       get_text(o, "stamp", path->stamp, sizeof(path->stamp));
+}
+
+static bool paths_from_json(struct json_object *o, struct sluiced_record *r)
+{
+	struct json_object *list = get_object(o, "paths", json_type_array);
+	uint64_t active;
+	size_t i;
+
+	if (!json_object_object_get_ex(o, "paths", NULL))
+		return only_path(o, r);
+	for (i = 0; list && i < json_object_array_length(list); i++)
+		if (!path_from_json(json_object_array_get_idx(list, i), &r->paths))
+			return false;
+	if (!r->paths.count || !get_number(o, "active", r->paths.count - 1, &active))
+		return false;
+	r->paths.active = active;
+	return true;
+}
+
 static bool phase_from_json(struct json_object *o, enum sluiced_phase *phase)
 {
 	const char *text;
@@ -270,7 +328,6 @@ static bool from_json(struct json_object *o, struct sluiced_record *r)
 	       get_text(o, "name", r->name, sizeof(r->name)) &&
 	       sluiced_state_valid_name(r->name) && phase_from_json(o, &r->phase) &&
 	       get_hex(o, "uuid", r->uuid, sizeof(r->uuid)) &&
-	       get_text(o, "source", r->source, sizeof(r->source)) &&
 	       get_text(o, "local", r->local, sizeof(r->local)) &&
 	       get_text(o, "local_id", r->local_id, sizeof(r->local_id)) &&
 	       image_from_json(get_object(o, "image", json_type_object), &r->image) &&
@@ -280,8 +337,7 @@ static bool from_json(struct json_object *o, struct sluiced_record *r)
 	       get_number(o, "max_rate", INT64_MAX, &r->max_rate) &&
 	       get_bool(o, "paused", &r->paused) &&
 	       get_text(o, "failed", r->failed, sizeof(r->failed)) &&
-	       get_text(o, "hint", r->hint, sizeof(r->hint)) &&
-	       get_text(o, "stamp", r->stamp, sizeof(r->stamp)) &&
+	       paths_from_json(o, r) &&
 	       exports_from_json(get_object(o, "exports", json_type_array), r) &&
 	       makes_sense(r);
 }

@@ -16,9 +16,7 @@
 
 #include "control.h"
 #include "export.h"
-#include "source.h"
-
-#define SLUICED_URI_LEN		(PATH_MAX + 16)
+#include "paths.h"
 
 enum sluiced_phase {
 	/*
@@ -34,7 +32,7 @@ struct sluiced_record {
 	char name[SLUICE_NAME_LEN];
 	enum sluiced_phase phase;
 	uint8_t uuid[SLUICE_UUID_LEN];	/* zeroes in SLUICED_PHASE_OPENING */
-	char source[SLUICED_URI_LEN];
+	struct sluiced_paths paths;
 	char local[PATH_MAX];
 	char local_id[SLUICE_ID_LEN];
 	struct sluice_image image;
@@ -43,8 +41,6 @@ struct sluiced_record {
 	uint64_t min_rate, max_rate;
 	bool paused;
 	char failed[SLUICED_WHY_LEN];	/* why it failed for good, or empty */
-	char hint[SLUICED_HINT_LEN];	/* of the source */
-	char stamp[SLUICED_STAMP_LEN];	/* of the source */
 	struct sluiced_export exports[SLUICED_MAX_EXPORTS];
 	size_t export_count;
 };

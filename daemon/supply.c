@@ -22,11 +22,11 @@
 
 static void open_source(struct sluiced_supply *s)
 {
-	s->err = sluiced_source_open(&s->subject, s->uri, s->hint, s->options, s->why,
+	s->err = sluiced_source_open(&s->subject, s->path.uri, s->path.hint, s->options, s->why,
 				     sizeof(s->why));
 	if (s->err)
 		return;
-	s->err = sluiced_source_recognise(s->subject, s->uri, s->image, s->stamp, s->why,
+	s->err = sluiced_source_recognise(s->subject, s->path.uri, &s->was, s->path.stamp, s->why,
 					  sizeof(s->why));
 	if (!s->err)
 		return;
@@ -49,12 +49,12 @@ static void work(struct sluiced_job *job)
 		s->err = 0;
 		break;
 	case SLUICED_SUPPLY_LOOK:
-		s->err = sluiced_source_check(s->subject, s->uri, s->why, sizeof(s->why));
+		s->err = sluiced_source_check(s->subject, s->path.uri, s->why, sizeof(s->why));
 		break;
 	case SLUICED_SUPPLY_SAMPLE:
 	case SLUICED_SUPPLY_VERIFY:
-		s->err = sluiced_source_verify(s->subject, s->uri, s->image, s->stamp, s->why,
-					       sizeof(s->why));
+		s->err = sluiced_source_verify(s->subject, s->path.uri, &s->was, s->path.stamp,
+					       s->why, sizeof(s->why));
 		break;
 	}
 }
@@ -64,10 +64,15 @@ static void start_job(struct sluiced_supply *s, enum sluiced_supply_task task,
 {
 	s->task = task;
 	s->subject = subject;
+	/* Of a source that is open it is the path it was opened by. */
+	if (task == SLUICED_SUPPLY_OPEN)
+		s->path = *sluiced_paths_active(s->paths);
+	s->was = *s->image;
+	memcpy(s->was.id, s->path.id, sizeof(s->was.id));
 	s->ran = false;
 	s->err = -EAGAIN;
-	snprintf(s->why, sizeof(s->why), "No thread can be started to open the source %s.",
-		 s->uri);
+	snprintf(s->why, sizeof(s->why), "No thread can be started to open the source %.900s.",
+		 s->path.uri);
 	sluiced_job_start(&s->job);
 }
 
@@ -109,7 +114,7 @@ static void advance(struct sluiced_supply *s)
 
 	if (s->job.running)
 		return;
-	if (s->source && (s->renew || !s->wanted))
+	if (s->source && (s->renew || !s->wanted || !sluiced_paths_find(s->paths, s->path.uri)))
 		retire(s);
 	s->renew = false;
 	if (s->retired && !dispose(s))
@@ -132,16 +137,31 @@ static void back_off(struct sluiced_supply *s)
 	uint64_t pause = s->tries < 6 ? RETRY_MS << s->tries : RETRY_MAX_MS;
 
 	s->tries++;
+	s->round = 0;
 	s->retry_at = sluiced_now_ms() + (pause < RETRY_MAX_MS ? pause : RETRY_MAX_MS);
+}
+
+/* What there is to know of the path for the next opening. */
+static void note_path(struct sluiced_supply *s, struct sluiced_path *path)
+{
+	snprintf(path->hint, sizeof(path->hint), "%s", s->source->hint);
+	if (!path->known) {
+		snprintf(path->stamp, sizeof(path->stamp), "%s", s->source->stamp);
+		snprintf(path->id, sizeof(path->id), "%s", s->source->image.id);
+	}
+	path->known = true;
+	s->path = *path;
 }
 
 static void opened(struct sluiced_supply *s)
 {
+	struct sluiced_path *path = sluiced_paths_find(s->paths, s->path.uri);
 	bool verified = s->verify && !s->subject->resumed;
 
 	s->source = s->subject;
 	sluiced_source_adopt(s->source, s->loop);
 	s->tries = 0;
+	s->round = 0;
 	s->retry_at = 0;
 	s->looks = 0;
 	s->look_at = sluiced_now_ms() + LOOK_MS;
@@ -150,8 +170,12 @@ static void opened(struct sluiced_supply *s)
 		s->looks = LOOKS_A_SAMPLE - 1;
 		s->look_at = 0;
 	}
-	snprintf(s->hint, sizeof(s->hint), "%s", s->source->hint);
-	if (!s->wanted)
+	/* One that was taken away meanwhile is closed again. */
+	if (path) {
+		s->paths->active = path - s->paths->path;
+		note_path(s, path);
+	}
+	if (!s->wanted || !path)
 		return;
 	s->ops->source(s->ctx, s->source);
 	if (verified && s->wanted) {
@@ -160,24 +184,65 @@ static void opened(struct sluiced_supply *s)
 	}
 }
 
+/* Leaves the source for that of the next path, or opens it anew. */
+static void move_on(struct sluiced_supply *s)
+{
+	s->renew = true;
+	sluiced_paths_next(s->paths);
+}
+
+/* Whether the path alone is at fault: it never had the image, and there are others. */
+static bool only_wrong(struct sluiced_supply *s)
+{
+	struct sluiced_path *path = sluiced_paths_find(s->paths, s->path.uri);
+
+	if (s->task != SLUICED_SUPPLY_OPEN || s->path.known ||
+	    sluiced_paths_usable(s->paths) < 2)
+		return false;
+	if (path)
+		path->wrong = true;
+	return true;
+}
+
+/* Goes to the next path; true while there is one left in this round. */
+static bool try_next(struct sluiced_supply *s)
+{
+	struct sluiced_path *path = sluiced_paths_find(s->paths, s->path.uri);
+
+	/* What was taken away meanwhile is not what failed. */
+	if (!path || path != sluiced_paths_active(s->paths))
+		return true;
+	return sluiced_paths_next(s->paths) && ++s->round < sluiced_paths_usable(s->paths);
+}
+
 static void failed(struct sluiced_supply *s)
 {
 	if (!s->wanted)
 		return;
-	if (s->err == -ESTALE) {
+	if (s->err == -ESTALE && !only_wrong(s)) {
 		s->wanted = false;
 		s->ops->changed(s->ctx, s->why);
 		return;
 	}
 	/* Reads tell more about a source that is open than a look that failed. */
 	if (s->task == SLUICED_SUPPLY_LOOK || s->task == SLUICED_SUPPLY_SAMPLE) {
-		s->renew = s->source->ops->lost(s->source);
+		if (s->source->ops->lost(s->source))
+			move_on(s);
 		return;
 	}
-	back_off(s);
-	if (s->task == SLUICED_SUPPLY_VERIFY)
-		s->renew = s->source->ops->lost(s->source);
+	if (s->task == SLUICED_SUPPLY_VERIFY && s->source->ops->lost(s->source))
+		move_on(s);
+	if (s->task == SLUICED_SUPPLY_VERIFY || !try_next(s))
+		back_off(s);
 	s->ops->trouble(s->ctx, s->why);
+}
+
+static void forget_hint(struct sluiced_supply *s)
+{
+	struct sluiced_path *path = sluiced_paths_find(s->paths, s->path.uri);
+
+	if (path)
+		path->hint[0] = '\0';
 }
 
 static void job_done(struct sluiced_job *job)
@@ -187,7 +252,7 @@ static void job_done(struct sluiced_job *job)
 	if (s->task == SLUICED_SUPPLY_CLOSE) {
 		s->retired_closed = s->ran;
 		/* What it named is gone; the name may come to mean something else. */
-		s->hint[0] = '\0';
+		forget_hint(s);
 		if (!s->ran) {
 			/* Advancing would only try again at once. */
 			wait_ms(s, RETRY_MAX_MS);
@@ -217,23 +282,21 @@ static void timer_fired(struct sluiced_timer *timer)
 }
 
 void sluiced_supply_init(struct sluiced_supply *s, struct sluiced_loop *loop,
-			 const struct sluiced_source_options *options, const char *uri,
-			 const struct sluice_image *image, const char *stamp,
-			 const char *hint, const struct sluiced_supply_ops *ops, void *ctx)
+			 const struct sluiced_source_options *options,
+			 struct sluiced_paths *paths, const struct sluice_image *image,
+			 const struct sluiced_supply_ops *ops, void *ctx)
 {
 	*s = (struct sluiced_supply){
 		.loop = loop,
 		.ops = ops,
 		.ctx = ctx,
 		.options = options,
-		.uri = uri,
+		.paths = paths,
 		.image = image,
-		.stamp = stamp,
 		.timer.fire = timer_fired,
 		.job.work = work,
 		.job.done = job_done,
 	};
-	snprintf(s->hint, sizeof(s->hint), "%s", hint);
 }
 
 void sluiced_supply_start(struct sluiced_supply *s, struct sluiced_source *source)
@@ -243,6 +306,7 @@ void sluiced_supply_start(struct sluiced_supply *s, struct sluiced_source *sourc
 	s->retry_at = 0;
 	if (source) {
 		s->subject = source;
+		s->path = *sluiced_paths_active(s->paths);
 		opened(s);
 	}
 	advance(s);
@@ -252,8 +316,15 @@ void sluiced_supply_suspect(struct sluiced_supply *s, bool insist)
 {
 	if (!s->source || s->job.running)
 		return;
-	s->renew = insist || s->source->ops->lost(s->source);
-	if (s->renew)
+	if (!insist && !s->source->ops->lost(s->source))
+		return;
+	move_on(s);
+	advance(s);
+}
+
+void sluiced_supply_leave(struct sluiced_supply *s)
+{
+	if (s->wanted)
 		advance(s);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Keeps the source of one deployment open: opens it in a job, makes sure that it
- * has the image it should, opens it again when it is lost, and closes it without
- * pulling it from under reads. Of the loop's thread.
+ * Keeps a source of one deployment open: opens it in a job, makes sure that it has
+ * the image it should, opens it again, or that of the next path, when it is lost,
+ * and closes it without pulling it from under reads. Of the loop's thread.
  */
 #ifndef SLUICED_SUPPLY_H
 #define SLUICED_SUPPLY_H
@@ -12,6 +12,7 @@
 
 #include "job.h"
 #include "loop.h"
+#include "paths.h"
 #include "source.h"
 
 struct sluiced_supply_ops {
@@ -40,9 +41,8 @@ struct sluiced_supply {
 	const struct sluiced_supply_ops *ops;
 	void *ctx;
 	const struct sluiced_source_options *options;
-	const char *uri;		/* these three live as long as the supply */
+	struct sluiced_paths *paths;	/* these two live as long as the supply */
 	const struct sluice_image *image;
-	const char *stamp;
 
 	struct sluiced_source *source;
 	struct sluiced_source *retired;	/* not used any more, but not gone yet */
@@ -54,22 +54,27 @@ struct sluiced_supply {
 	uint64_t retry_at, look_at;
 	unsigned int looks;
 	unsigned int tries;
+	size_t round;			/* paths that failed one after the other */
 
 	/* The job's while it runs. */
 	struct sluiced_job job;
 	enum sluiced_supply_task task;
 	struct sluiced_source *subject;	/* of the job; the result of OPEN */
-	char hint[SLUICED_HINT_LEN];
+	struct sluiced_path path;	/* the subject's, as it was */
+	struct sluice_image was;	/* with the id as that path has it */
 	bool ran;
 	int err;
 	char why[SLUICED_WHY_LEN];
 };
 
-/* @uri, @image and @stamp are of the caller's record. Not started. */
+/*
+ * @paths and @image are of the caller's record. What it learns of a path is noted
+ * there before ops->source(). Not started.
+ */
 void sluiced_supply_init(struct sluiced_supply *s, struct sluiced_loop *loop,
-			 const struct sluiced_source_options *options, const char *uri,
-			 const struct sluice_image *image, const char *stamp,
-			 const char *hint, const struct sluiced_supply_ops *ops, void *ctx);
+			 const struct sluiced_source_options *options,
+			 struct sluiced_paths *paths, const struct sluice_image *image,
+			 const struct sluiced_supply_ops *ops, void *ctx);
 
 /*
  * Opens the source, trying until it comes or the supply is stopped. @source, when
@@ -77,8 +82,14 @@ void sluiced_supply_init(struct sluiced_supply *s, struct sluiced_loop *loop,
  */
 void sluiced_supply_start(struct sluiced_supply *s, struct sluiced_source *source);
 
-/* Reads fail: opens the source anew if it is lost, or if @insist. */
+/*
+ * Reads fail: opens a source anew if it is lost, or if @insist; that of the next
+ * path where there is one.
+ */
 void sluiced_supply_suspect(struct sluiced_supply *s, bool insist);
+
+/* The active path was taken away: leaves it. */
+void sluiced_supply_leave(struct sluiced_supply *s);
 
 /* Verifies the image once more, waiting for the source if it must. */
 void sluiced_supply_verify(struct sluiced_supply *s);

@@ -2,7 +2,7 @@
 /*
  * Where an image is:
  *
- *	nvme-tcp://ADDR[:PORT]/NQN[?nsid=N]
+ *	nvme-tcp://ADDR[:PORT]/NQN[?nsid=N|nguid=HEX|uuid=UUID]
  *	iscsi://[USER@]ADDR[:PORT]/IQN/LUN[?header-digest=crc32c|none]
  *	nbd://ADDR[:PORT][/EXPORT]
  *	nbds://[USER@]ADDR[:PORT][/EXPORT]?tls-certificates=DIR|tls-psk-file=FILE
@@ -40,7 +40,9 @@ struct sluice_uri {
 	uint16_t port;
 	char user[64];		/* iSCSI, NBD with TLS; printable ASCII, no space */
 	char nqn[224];		/* "nqn." and printable ASCII, no space */
-	uint32_t nsid;		/* 0: the only one */
+	uint32_t nsid;		/* 0: the only one, or the one of */
+	char nguid[33];		/* this NGUID, 32 lower-case hexadecimal digits, or */
+	char uuid[33];		/* this UUID, likewise */
 	char iqn[224];		/* "iqn.", "eui." or "naa.", printable ASCII, no space */
 	uint32_t lun;
 	bool header_digest;

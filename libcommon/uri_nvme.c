@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "uri_parse.h"
 
+#include <ctype.h>
 #include <string.h>
 
 static const struct sluice_uri_scheme scheme = { "nvme-tcp", SLUICE_NVME_TCP_PORT, false };
@@ -21,19 +22,52 @@ static int parse_nqn(const char *text, size_t len, struct sluice_uri *uri,
 	return 0;
 }
 
+/* 32 hexadecimal digits, with dashes where people put them. */
+static int parse_id(const char *text, const char *what, char id[33],
+		    const struct sluice_uri_reason *why)
+{
+	size_t n = 0, zeroes = 0;
+	const char *p;
+
+	for (p = text; *p && n < 33; p++) {
+		if (*p == '-')
+			continue;
+		if (!isxdigit((unsigned char)*p))
+			break;
+		zeroes += *p == '0';
+		if (n < 32)
+			id[n] = tolower((unsigned char)*p);
+		n++;
+	}
+	if (*p || n != 32 || zeroes == 32)
+		return sluice_uri_refuse(why, "\"%.*s\" is no %s of 32 hexadecimal digits.",
+					 sluice_uri_quote_len(strlen(text)), text, what);
+	id[32] = '\0';
+	return 0;
+}
+
 static int parse_options(const char *text, struct sluice_uri *uri,
 			 const struct sluice_uri_reason *why)
 {
-	char nsid[64];
+	char nsid[64], nguid[64], uuid[64];
 	struct sluice_uri_option options[] = {
 		{ .name = "nsid", .form = "nsid=N", .value = nsid, .size = sizeof(nsid) },
+		{ .name = "nguid", .form = "nguid=HEX", .value = nguid, .size = sizeof(nguid) },
+		{ .name = "uuid", .form = "uuid=UUID", .value = uuid, .size = sizeof(uuid) },
 	};
 	uint64_t number;
 	int err;
 
-	err = sluice_uri_query(text, options, 1, why);
+	err = sluice_uri_query(text, options, 3, why);
 	if (err)
 		return err;
+	if (options[0].seen + options[1].seen + options[2].seen > 1)
+		return sluice_uri_refuse(why, "A namespace is named by one of nsid, nguid and "
+					 "uuid, not by several.");
+	if (options[1].seen)
+		return parse_id(nguid, "NGUID", uri->nguid, why);
+	if (options[2].seen)
+		return parse_id(uuid, "UUID", uri->uuid, why);
 	if (!sluice_uri_number(nsid, strlen(nsid), 0xfffffffe, &number) || !number)
 		return sluice_uri_refuse(why, "\"%s\" is not a namespace identifier from 1 to "
 					 "4294967294.", nsid);

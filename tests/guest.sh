@@ -89,14 +89,19 @@ guest deploy --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/deploy.s
 	under_load resumed source_lost paused from_file
 guest deploy-killed --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/deploy.sh \
 	killed stopped
-guest sources --memory 3072 --disk "$disk" --disk new:300M -- tests/guest/sources.sh
 guest kmod --disk new:80M --disk new:80M --disk new:80M -- tests/guest/kmod.sh
-# Only by name: for the race detector.
+# Only by name: for the race detector, or since they take long (make check-sources).
 if [ ${#names[@]} != 0 ]; then
 	guest races --disk new:80M --disk new:80M --disk new:80M -- tests/guest/kmod.sh \
 		all_at_once all_at_once_disk_pulled
 	guest recorded --memory 2048 --disk new:140M --disk new:128M --disk new:80M --disk new:80M \
 		--disk new:80M -- tests/crash/guest.sh 64 0 "record 0 1 1200 10" "record 0 2 1200 130"
+	guest sources-nbd --memory 3072 --disk "$disk" --disk new:300M --timeout 900 -- \
+		tests/guest/sources.sh nbd
+	guest sources-iscsi --memory 3072 --disk "$disk" --disk new:300M --timeout 900 -- \
+		tests/guest/sources.sh iscsi
+	guest sources-paths --memory 3072 --disk "$disk" --disk new:300M --timeout 900 -- \
+		tests/guest/sources.sh paths nvme
 fi
 wait
 

@@ -41,6 +41,7 @@ int sluice_cmd_wait(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_pause(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_resume(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_limit(struct sluice_ctl *ctl, int argc, char **argv);
+int sluice_cmd_source(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_detach(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_export(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_unexport(struct sluice_ctl *ctl, int argc, char **argv);

@@ -31,7 +31,7 @@ const struct sluice_option sluice_deploy_options[] = {
 	  "default the last part of the local disk's path." },
 	{ OPT_SOURCE, "source", "URI", "The image: nvme-tcp://ADDR[:PORT]/NQN[?nsid=N], "
 	  "iscsi://[USER@]ADDR[:PORT]/IQN/LUN, nbd://ADDR[:PORT]/EXPORT or file:PATH. "
-	  "Required." },
+	  "Required; repeated, further places of the same image." },
 	{ OPT_LOCAL, "local", "DEVICE", "The local disk, as an absolute path. Required." },
 	{ OPT_SIZE, "size", "max|image|BYTES", "How large the host sees the disk: all but "
 	  "Sluice's tail (max, the default), like the image, or so many bytes (K, M, G, T)." },
@@ -59,8 +59,13 @@ const struct sluice_option sluice_deploy_options[] = {
 /* The kernel module refuses more than an hour. */
 #define DEADLINE_MAX_MS	3600000
 
+/* sluiced takes no more. */
+#define SLUICE_MAX_SOURCES	4
+
 struct request {
-	const char *name, *source, *local, *size;
+	const char *name, *local, *size;
+	const char *sources[SLUICE_MAX_SOURCES];
+	size_t source_count;
 	struct sluice_export_request export;
 	bool format, force, has_min, has_max;
 	uint64_t deadline_ms, min_rate, max_rate;
@@ -90,7 +95,10 @@ static int take(struct sluice_args *args, struct request *req, int id, const cha
 		req->name = value;
 		return 0;
 	case OPT_SOURCE:
-		req->source = value;
+		if (req->source_count == SLUICE_MAX_SOURCES)
+			return sluice_usage(args->ctl, "A deployment has at most %d sources.",
+					    SLUICE_MAX_SOURCES);
+		req->sources[req->source_count++] = value;
 		return 0;
 	case OPT_LOCAL:
 		req->local = value;
@@ -140,11 +148,13 @@ static int check(struct sluice_ctl *ctl, struct request *req)
 {
 	char why[SLUICE_URI_WHY_LEN];
 	struct sluice_uri uri;
+	size_t i;
 
-	if (!req->source)
+	if (!req->source_count)
 		return sluice_usage(ctl, "The image to deploy is missing; name it with --source.");
-	if (sluice_uri_parse(req->source, &uri, why, sizeof(why)))
-		return sluice_usage(ctl, "The source cannot be used. %s", why);
+	for (i = 0; i < req->source_count; i++)
+		if (sluice_uri_parse(req->sources[i], &uri, why, sizeof(why)))
+			return sluice_usage(ctl, "The source cannot be used. %s", why);
 	if (!req->local)
 		return sluice_usage(ctl, "The local disk to deploy to is missing; name it with "
 				    "--local.");
@@ -161,12 +171,26 @@ static int check(struct sluice_ctl *ctl, struct request *req)
 	return sluice_export_check(ctl, &req->export, false);
 }
 
+/* One is a text, as daemons of before there were several want it. */
+static struct json_object *sources_of(const struct request *req)
+{
+	struct json_object *list;
+	size_t i;
+
+	if (req->source_count == 1)
+		return json_object_new_string(req->sources[0]);
+	list = json_object_new_array();
+	for (i = 0; i < req->source_count; i++)
+		json_object_array_add(list, json_object_new_string(req->sources[i]));
+	return list;
+}
+
 static struct json_object *parameters_of(const struct request *req)
 {
 	struct json_object *obj = json_object_new_object();
 
 	json_object_object_add(obj, "name", json_object_new_string(req->name));
-	json_object_object_add(obj, "source", json_object_new_string(req->source));
+	json_object_object_add(obj, "source", sources_of(req));
 	json_object_object_add(obj, "local", json_object_new_string(req->local));
 	if (req->size)
 		json_object_object_add(obj, "size", json_object_new_string(req->size));

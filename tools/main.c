@@ -26,6 +26,10 @@ const struct sluice_command sluice_commands[] = {
 	{ "limit", "limit [NAME] [--min-rate RATE] [--max-rate RATE]",
 	  "Changes the rates of the background copy. One that is not given stays.",
 	  sluice_limit_options, sluice_cmd_limit },
+	{ "source", "source list|add|remove [NAME] [URI]",
+	  "Shows where the image of a deployment is read, adds another place of the same image, "
+	  "or takes one away. It is read from one place at a time; when that fails, from the "
+	  "next.", NULL, sluice_cmd_source },
 	{ "detach", "detach [NAME]",
 	  "Ends the exports, makes everything durable, removes the device and forgets the "
 	  "deployment. The local disk keeps it, and \"sluicectl deploy\" resumes it.", NULL,

@@ -100,6 +100,9 @@ static void write_out(const struct sluice_uri *uri, char *out, size_t size)
 		n += escape(uri->nqn, out + n, size - n);
 		if (uri->nsid)
 			snprintf(out + n, size - n, "?nsid=%u", uri->nsid);
+		else if (uri->nguid[0] || uri->uuid[0])
+			snprintf(out + n, size - n, "?%s=%s%s", uri->uuid[0] ? "uuid" : "nguid",
+				 uri->uuid, uri->nguid);
 		break;
 	}
 }
@@ -145,6 +148,7 @@ static void check_uri(const struct sluice_uri *uri)
 		check_name(uri->nqn, sizeof(uri->nqn));
 		must(!strncmp(uri->nqn, "nqn.", 4) && uri->nqn[4]);
 		must(uri->nsid != UINT32_MAX && !uri->user[0]);
+		must(!!uri->nsid + !!uri->nguid[0] + !!uri->uuid[0] <= 1);
 	}
 	if (uri->kind == SLUICE_URI_ISCSI)
 		check_name(uri->iqn, sizeof(uri->iqn));

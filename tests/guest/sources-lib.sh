@@ -19,7 +19,8 @@ in_storage() { nsenter --net=/run/netns/storage "$@"; }
 serve() {
 	local name=$1
 	shift
-	in_storage "$@" </dev/null >>"$OUT/$name.log" 2>&1 &
+	# The job is to be the server itself, not a shell around it.
+	(exec nsenter --net=/run/netns/storage "$@") </dev/null >>"$OUT/$name.log" 2>&1 &
 	pids[$name]=$!
 }
 
@@ -70,7 +71,7 @@ TPG=$LIO/iscsi/$IQN/tpgt_1
 lio_up() {
 	local store=$LIO/core/${1}_0/image
 
-	modprobe -a target_core_mod "target_core_$1" iscsi_target_mod
+	modprobe -a target_core_mod "target_core_${1%io}" iscsi_target_mod
 	mkdir -p "$store"
 	echo "$2" >"$store/control"
 	echo 5f3a4e0f-9b52-4a2d-81c8-90e36f1c0b6e >"$store/wwn/vpd_unit_serial"
@@ -111,8 +112,16 @@ make_holey() {
 }
 
 # What the disk held before: nothing of it may be left in a hole.
+make_soil() {
+	[ -e "$WORK/soil" ] || head -c 64M /dev/zero | tr '\0' '\377' >"$WORK/soil"
+}
+
 soil() {
-	tr '\0' '\377' </dev/zero | dd of=/dev/vdb bs=1M count=256 iflag=fullblock oflag=direct status=none
+	local at
+	make_soil
+	for at in 0 64 128 192; do
+		dd if="$WORK/soil" of=/dev/vdb bs=1M seek=$at oflag=direct conv=notrunc status=none
+	done
 }
 
 # deploy URI [OPTION]...: as "d".

@@ -63,7 +63,7 @@ nbd_tls() {
 	make_ca "$WORK/other" "another CA"
 	make_server_cert "$pki" "$SRV"
 	cp "$pki/ca-cert.pem" "$WORK/trusted"
-	nbdkit_up tls 10811 --tls=require --tls-certificates="$pki" -U - file "$WORK/holey.img"
+	nbdkit_up tls 10811 --tls=require --tls-certificates="$pki" file "$WORK/holey.img"
 	whole "nbds://$SRV:10811/?tls-certificates=$WORK/trusted" "$WORK/holey.img" "TLS"
 	refused "TLS: a server of another CA" 5 'certificate verification' "$ctl" deploy d \
 		--source "nbds://$SRV:10811/?tls-certificates=$WORK/other" --local /dev/vdb --format --force
@@ -153,8 +153,8 @@ nbd_slow() {
 	unserve server
 }
 
-# Errors for [20 MiB, 21 MiB): all else becomes local, that once it can be read.
-nbd_range() {
+# A server of $IMAGE that cannot read [20 MiB, 21 MiB) while $BAD is there.
+write_range_plugin() {
 	cat >"$WORK/range.sh" <<-'SH'
 		case $1 in
 		get_size) stat -Lc %s "$IMAGE" ;;
@@ -171,6 +171,11 @@ nbd_range() {
 	chmod +x "$WORK/range.sh"
 	head -c 40M /dev/vda >"$WORK/range.img"
 	export IMAGE=$WORK/range.img BAD=$WORK/bad
+}
+
+# Errors for [20 MiB, 21 MiB): all else becomes local, that once it can be read.
+nbd_range() {
+	write_range_plugin
 	nbdkit_up server 10815 sh "$WORK/range.sh"
 	deploy "nbd://$SRV:10815"
 	# The samples have been read; none was of that range, or this would not be.
@@ -355,11 +360,138 @@ iscsi_swapped() {
 	rm "$WORK/swap.img"
 }
 
-all="nbd_nbdkit nbd_no_structure nbd_qcow2 nbd_tls nbd_http_xz nbd_killed nbd_black_hole nbd_slow
-	nbd_range nbd_swapped iscsi_tgt iscsi_lio iscsi_killed iscsi_black_hole iscsi_range
-	iscsi_swapped"
-for part in "${@:-$all}"; do
-	for name in $part; do
+# Two servers of one image: the loss of one is not the loss of the image.
+paths_fail_over() {
+	local one="nbd://$SRV:10817" two="nbd://$SRV:10818"
+
+	make_soil
+	nbdkit_up one 10817 file /dev/vda
+	nbdkit_up two 10818 file /dev/vda
+	deploy "$one" --source "$two" --max-rate 1M
+	check "two paths: the first is used" [ "$("$ctl" source list d | tr -s ' \n' ' ')" = \
+		"active $one standby $two " ]
+	unserve one
+	check "two paths: a read when the active one was killed" read_block 60
+	check "two paths: the other one is used" [ "$(status source)" = "$two" ]
+	check "two paths: no request of the host expired" [ "$(status expired)" = 0 ]
+	unserve two
+	check "two paths: without any it is stalled" until_true 20 state_is stalled
+	nbdkit_up one 10817 file /dev/vda
+	check "two paths: the first one is used again" until_true 20 state_is copying
+
+	nbdkit_up three 10819 file /dev/vda
+	nbdkit_up wrong 10820 file "$WORK/soil"
+	refused "source add: another image" 10 'does not have the image' \
+		"$ctl" source add d "nbd://$SRV:10820"
+	refused "source add: nobody there" 5 'refused' "$ctl" source add d "nbd://$SRV:10899"
+	refused "source add: there already" 4 'already' "$ctl" source add d "$one"
+	check "source add" "$ctl" source add d "nbd://$SRV:10819"
+	check "source remove of the active one" "$ctl" source remove d "$one"
+	check "source remove of one that is gone" "$ctl" source remove d "$two"
+	refused "source remove of the last one" 2 'only source' \
+		"$ctl" source remove d "nbd://$SRV:10819"
+	daemon_kill KILL 2>/dev/null || true
+	daemon_start --credentials "$credentials"
+	check "sources are remembered" until_true 20 test "$(status source)" = "nbd://$SRV:10819"
+	unserve one
+	unlimited
+	check "two paths: it completes" wait_complete
+	detach
+	check "two paths: every block equals the image" compare /dev/vda
+	unserve three
+	unserve wrong
+}
+
+# What one path cannot read another may; one with another image is not used.
+paths_differ() {
+	make_soil
+	write_range_plugin
+	nbdkit_up bad 10821 sh "$WORK/range.sh"
+	nbdkit_up good 10822 file "$IMAGE"
+	rm -f "$WORK/bad"
+	deploy "nbd://$SRV:10821" --source "nbd://$SRV:10822"
+	: >"$WORK/bad"
+	check "a range that one path cannot read comes from the other" wait_complete
+	detach
+	check "and every block equals the image" compare "$IMAGE"
+	unserve bad
+	head -c 40M "$WORK/soil" >"$WORK/other.img"
+	nbdkit_up other 10821 file "$WORK/other.img"
+	deploy "nbd://$SRV:10822" --source "nbd://$SRV:10821" --max-rate 1M
+	unserve good
+	check "a path with another image: stalled, not failed" until_true 20 state_is stalled
+	check "a path with another image: it is not used" grep -q '^wrong' <("$ctl" source list d)
+	nbdkit_up good 10822 file "$IMAGE"
+	unlimited
+	check "it completes from the right one" wait_complete
+	detach
+	check "a path with another image: nothing of it was used" compare "$IMAGE"
+	unserve good
+	unserve other
+}
+
+# The namespace by its ids, and a target that wants to know who we are.
+nvme_ids() {
+	local uri="nvme-tcp://$SRV/$IMAGE_NQN" ns=$CONFIGFS/nvmet/subsystems/$IMAGE_NQN/namespaces/1
+
+	storage_serve /dev/vda
+	echo 0 >"$ns/enable"
+	echo 1b4e28ba-2fa1-11d2-883f-0016d3cca427 >"$ns/device_uuid"
+	echo 5f3a4e0f-9b52-4a2d-81c8-90e36f1c0b6e >"$ns/device_nguid"
+	echo 1 >"$ns/enable"
+	for id in uuid=1b4e28ba-2fa1-11d2-883f-0016d3cca427 nguid=5f3a4e0f9b524a2d81c890e36f1c0b6e; do
+		check "NVMe: a namespace by ${id%%=*}" deploy "$uri?$id" --max-rate 1M
+		detach
+	done
+	refused "NVMe: no such UUID" 5 'no namespace of the UUID' "$ctl" deploy d \
+		--source "$uri?uuid=2b4e28ba-2fa1-11d2-883f-0016d3cca427" --local /dev/vdb --format --force
+}
+
+nvme_auth() {
+	local uri="nvme-tcp://$SRV/$IMAGE_NQN" sub=$CONFIGFS/nvmet/subsystems/$IMAGE_NQN
+	local host=$CONFIGFS/nvmet/hosts key other controllers
+	local deploy=("$ctl" deploy d --local /dev/vdb --format --force --source)
+
+	[ -d "$sub" ] || storage_serve /dev/vda
+	# The host NQN that the daemon made for itself, or the machine's.
+	deploy "$uri" --max-rate 1M
+	hostnqn=$(cat /sys/class/nvme-fabrics/ctl/nvme*/hostnqn | head -1)
+	detach
+	key=$(nvme gen-dhchap-key -m 1 -n "$hostnqn")
+	other=$(nvme gen-dhchap-key -m 1 -n "$hostnqn")
+	controllers=$(nvme gen-dhchap-key -m 1 -n "$hostnqn")
+	mkdir "$host/$hostnqn"
+	echo "$key" >"$host/$hostnqn/dhchap_key"
+	echo 0 >"$sub/attr_allow_any_host"
+	ln -s "$host/$hostnqn" "$sub/allowed_hosts/"
+	refused "NVMe: no key" 5 'does not give us' "${deploy[@]}" "$uri"
+	(umask 077; echo "nvme $IMAGE_NQN $other" >"$credentials")
+	refused "NVMe: a wrong key" 5 'does not give us' "${deploy[@]}" "$uri"
+	echo "nvme * $key" >"$credentials"
+	check "NVMe: DH-HMAC-CHAP" deploy "$uri" --max-rate 1M
+	detach
+	echo "nvme * $key $other" >"$credentials"
+	echo "$controllers" >"$host/$hostnqn/dhchap_ctrl_key"
+	refused "NVMe: a controller with a wrong key" 5 'does not give us' "${deploy[@]}" "$uri"
+	echo "nvme * $key $controllers" >"$credentials"
+	check "NVMe: DH-HMAC-CHAP both ways" deploy "$uri"
+	check "NVMe: it completes with authentication" wait_complete
+	check "NVMe: no key is in a log" not_in_logs "${key#DHHC-1:01:}"
+	detach
+	check "NVMe: every block equals the image" compare /dev/vda
+	rm "$credentials"
+}
+
+declare -A groups=(
+	[nbd]="nbd_nbdkit nbd_no_structure nbd_qcow2 nbd_tls nbd_http_xz nbd_killed
+		nbd_black_hole nbd_slow nbd_range nbd_swapped"
+	[iscsi]="iscsi_tgt iscsi_lio iscsi_killed iscsi_black_hole iscsi_range iscsi_swapped"
+	[paths]="paths_fail_over paths_differ"
+	[nvme]="nvme_ids nvme_auth"
+)
+[ $# != 0 ] || set -- nbd iscsi paths nvme
+for part; do
+	for name in ${groups[$part]:-$part}; do
 		say "-- $name at $SECONDS s"
 		"$name"
 	done

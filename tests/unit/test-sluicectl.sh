@@ -137,7 +137,7 @@ run --help; expect "--help" 0 "deploy" -
 run --version; expect "--version" 0 "sluicectl " -
 run -V; expect "-V" 0 "sluicectl " -
 run help; expect "help" 0 "fail-parked" -
-for cmd in deploy status wait pause resume limit detach export unexport fail-parked version help; do
+for cmd in deploy status wait pause resume limit source detach export unexport fail-parked version help; do
 	run help $cmd; expect "help $cmd" 0 "Usage: sluicectl $cmd" -
 	run $cmd --help; expect "$cmd --help" 0 "Usage: sluicectl $cmd" -
 	run $cmd --nonsense
@@ -311,6 +311,11 @@ run "${deploy[@]}" -o json; expect "deploy, JSON" 0 '{"name":"vdb"' -
 run deploy --source 'nvme-tcp://[fd00::1]:4420/nqn.a?nsid=1' --local /dev/vdb
 called "nvme-tcp" '"source":"nvme-tcp://[fd00::1]:4420/nqn.a?nsid=1"'
 
+run "${deploy[@]}" --source nbd://h/x; called "two sources" '"source":["file:/srv/i.raw","nbd://h/x"]'
+run "${deploy[@]}" --source nbd://1 --source nbd://2 --source nbd://3 --source nbd://4
+expect "five sources" 2 - "at most 4"
+run "${deploy[@]}" --source nbd:x; expect "a bad second source" 2 - "cannot be used"
+
 # --- commands on one deployment ---------------------------------------------
 
 fake < <(status_of "$(dep vdb copying 42.37)"
@@ -325,6 +330,25 @@ run limit --max-rate 10MB; check "limit leaves the other rate" last_call_is \
 	'{"method":"org.sluice.Limit","parameters":{"max_rate":10000000,"name":"vdb"}}'
 run limit vdb --min-rate 1K --max-rate none -o json; expect "limit, JSON" 0 '{"name":"vdb"' -
 called "limit" '"min_rate":1024,"max_rate":0'
+sources='"sources":[{"uri":"nbd://a","role":"active"},{"uri":"nbd://b","role":"standby"}]'
+fake < <(status_of "$(dep vdb copying 42.37 ",$sources")"
+	for m in AddSource RemoveSource; do
+		printf '%s {"parameters":{"deployment":%s}}\n' $m "$(dep vdb copying 42.37 ",$sources")"
+	done)
+run source list; expect "source list" 0 "active   nbd://a" -
+run source list vdb -o json; expect "source list, JSON" 0 "{$sources}" -
+run source add nbd://b; expect "source add" 0 "standby  nbd://b" -
+called "source add" '"org.sluice.AddSource","parameters":{"source":"nbd://b","name":"vdb"}'
+run source remove other nbd://b
+called "source remove" '"org.sluice.RemoveSource","parameters":{"source":"nbd://b","name":"other"}'
+run source; expect "source" 2 - "write list, add or remove"
+run source add; expect "source add nothing" 2 - "It is missing"
+run source add vdb x; expect "source add nonsense" 2 - "is not a source"
+run source list a b; expect "source list of two" 2 - "one word too many"
+fake < <(status_of "$(dep vdb copying 42.37)"
+	for m in Detach Unexport FailParked; do echo "$m {\"parameters\":{}}"; done
+	echo 'Export {"parameters":{"export":{"kind":"loop","nqn":"nqn.x:vdb","address":null}}}'
+	echo 'Version {"parameters":{"version":"9.8.7","abi_version":1,"module_abi_version":null}}')
 run detach; expect "detach" 0 "Deployment vdb is detached" -
 run detach -o json; expect "detach, JSON" 0 '{}' -
 run fail-parked vdb; expect "fail-parked" 0 "told to try again" -

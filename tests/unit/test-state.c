@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* LINK: daemon/state.c daemon/export.c daemon/export_tcp.c daemon/export_loop.c daemon/export_pci.c daemon/nvmet.c daemon/endpoint.c daemon/sysfs.c daemon/modprobe.c daemon/fault.c daemon/log.c libcommon/message.c -lsystemd */
+/* LINK: daemon/state.c daemon/paths.c daemon/export.c daemon/export_tcp.c daemon/export_loop.c daemon/export_pci.c daemon/nvmet.c daemon/endpoint.c daemon/sysfs.c daemon/modprobe.c daemon/fault.c daemon/log.c libcommon/message.c -lsystemd */
 #include "state.h"
 
 #include <stdio.h>
@@ -35,7 +35,15 @@ static struct sluiced_record sample(void)
 		.name = "disk",
 		.phase = SLUICED_PHASE_OPEN,
 		.uuid = { 1, 2, 0xff },
-		.source = "nvme-tcp://[::1]:4420/nqn.x?nsid=1",
+		.paths = {
+			.path = {
+				{ .uri = "nvme-tcp://[::1]:4420/nqn.x?nsid=1", .hint = "h",
+				  .stamp = "s", .id = "eui.1", .known = true },
+				{ .uri = "nbd://h/x" },
+			},
+			.count = 2,
+			.active = 1,
+		},
 		.local = "/dev/disk/by-id/a\"b\\c",
 		.local_id = "wwid",
 		.image = { .bytes = 1 << 20, .logical_block = 512, .name = "img" },
@@ -87,7 +95,7 @@ START_TEST(what_is_saved_is_loaded)
 	save();
 	ck_assert_uint_eq(load(), 1);
 	ck_assert_str_eq(loaded.local, r.local);
-	ck_assert_str_eq(loaded.source, r.source);
+	ck_assert_mem_eq(&loaded.paths, &r.paths, sizeof(r.paths));
 	ck_assert_mem_eq(loaded.uuid, r.uuid, sizeof(r.uuid));
 	ck_assert_mem_eq(&loaded.image, &r.image, sizeof(r.image));
 	ck_assert_uint_eq(loaded.deadline_ms, 1234);
@@ -101,6 +109,31 @@ START_TEST(what_is_saved_is_loaded)
 	ck_assert_int_eq(sluiced_state_remove(dir, "disk"), 0);
 	ck_assert_uint_eq(load(), 0);
 	ck_assert_int_eq(sluiced_state_remove(dir, "disk"), 0);
+}
+END_TEST
+
+START_TEST(paths_make_sense)
+{
+	save();
+	edit("\"active\":1", "\"active\":2");
+	ck_assert_uint_eq(load(), 0);
+	save();
+	edit("nbd:\\/\\/h\\/x", "nvme-tcp:\\/\\/[::1]:4420\\/nqn.x?nsid=1");
+	ck_assert_uint_eq(load(), 0);
+}
+END_TEST
+
+START_TEST(older_records_have_one_source)
+{
+	save();
+	edit("\"paths\":", "\"source\":\"nbd://o\",\"hint\":\"a\",\"stamp\":\"b\",\"others\":");
+	ck_assert_uint_eq(load(), 1);
+	ck_assert_uint_eq(loaded.paths.count, 1);
+	ck_assert_uint_eq(loaded.paths.active, 0);
+	ck_assert_str_eq(loaded.paths.path[0].uri, "nbd://o");
+	ck_assert_str_eq(loaded.paths.path[0].hint, "a");
+	ck_assert_str_eq(loaded.paths.path[0].stamp, "b");
+	ck_assert(loaded.paths.path[0].known);
 }
 END_TEST
 
@@ -180,6 +213,8 @@ int main(void)
 
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_test(tests, what_is_saved_is_loaded);
+	tcase_add_test(tests, paths_make_sense);
+	tcase_add_test(tests, older_records_have_one_source);
 	tcase_add_test(tests, older_records_have_no_queues);
 	tcase_add_loop_test(tests, what_makes_no_sense_is_left_alone, 0,
 			    sizeof(bad) / sizeof(bad[0]));

@@ -79,6 +79,22 @@ START_TEST(file_forms)
 }
 END_TEST
 
+START_TEST(nvme_ids)
+{
+	struct sluice_uri uri;
+	char why[SLUICE_URI_WHY_LEN];
+
+	ck_assert(!sluice_uri_parse("nvme-tcp://h/nqn.a?uuid=1B4E28BA-2fa1-11d2-883f-0016d3cca427",
+				    &uri, why, sizeof(why)));
+	ck_assert_str_eq(uri.uuid, "1b4e28ba2fa111d2883f0016d3cca427");
+	ck_assert_str_eq(uri.nguid, "");
+	ck_assert(!sluice_uri_parse("nvme-tcp://h/nqn.a?nguid=1b4e28ba2fa111d2883f0016d3cca427",
+				    &uri, why, sizeof(why)));
+	ck_assert_str_eq(uri.nguid, "1b4e28ba2fa111d2883f0016d3cca427");
+	ck_assert_uint_eq(uri.nsid, 0);
+}
+END_TEST
+
 START_TEST(iscsi_forms)
 {
 	static const struct {
@@ -225,7 +241,13 @@ START_TEST(refusals)
 		{ "nvme-tcp://h/nqn.a?nsid=1&", "without a name" },
 		{ "nvme-tcp://h/nqn.a?&nsid=1", "without a name" },
 		{ "nvme-tcp://h/nqn.a?nsid=1&nsid=1", "twice" },
-		{ "nvme-tcp://h/nqn.a?uuid=1", "\"uuid\" is unknown" },
+		{ "nvme-tcp://h/nqn.a?eui=1", "\"eui\" is unknown" },
+		{ "nvme-tcp://h/nqn.a?uuid=1", "no UUID" },
+		{ "nvme-tcp://h/nqn.a?uuid=00000000-0000-0000-0000-000000000000", "no UUID" },
+		{ "nvme-tcp://h/nqn.a?uuid=1b4e28ba-2fa1-11d2-883f-0016d3cca4270", "no UUID" },
+		{ "nvme-tcp://h/nqn.a?nguid=1b4e28ba2fa111d2883f0016d3cca42g", "no NGUID" },
+		{ "nvme-tcp://h/nqn.a?nsid=1&uuid=1b4e28ba-2fa1-11d2-883f-0016d3cca427",
+		  "not by several" },
 		{ "nvme-tcp://h/nqn.a?nsid=1&x", "\"x\" is unknown" },
 		{ "nvme-tcp://h/nqn.a?NSID=1", "\"NSID\" is unknown" },
 		{ "nvme-tcp://h/nqn.a?nsid=0", "not a namespace identifier" },
@@ -347,6 +369,7 @@ int main(void)
 	int failed;
 
 	tcase_add_test(tcase, nvme_tcp_forms);
+	tcase_add_test(tcase, nvme_ids);
 	tcase_add_test(tcase, iscsi_forms);
 	tcase_add_test(tcase, nbd_forms);
 	tcase_add_test(tcase, file_forms);
