@@ -11,10 +11,10 @@ packages=(build-essential pkg-config liburing-dev libnvme-dev libjson-c-dev
 # The test kernel.
 packages+=(bc bison flex libelf-dev libssl-dev pahole cpio rsync kmod xz-utils lz4 patch)
 # The guests, the machine image and what runs in them.
-packages+=(qemu-system-x86 nbdkit busybox-static mmdebstrap debian-archive-keyring
+packages+=(qemu-system-x86 busybox-static mmdebstrap debian-archive-keyring
 	nvme-cli fio dmsetup netcat-openbsd gnuplot-nox e2fsprogs dosfstools mtools fdisk iproute2 ovmf
 	grub-efi-amd64-bin)
-# Servers of images.
+# Servers of images; nbdkit is also the disk of a machine that loses its power.
 packages+=(nbdkit qemu-utils tgt openssl)
 # Checkers.
 packages+=(sparse check spin clang clang-format libclang-rt-14-dev shellcheck codespell)
@@ -23,7 +23,7 @@ packages+=(sparse check spin clang clang-format libclang-rt-14-dev shellcheck co
 # linux-image ones they pull in no kernel.
 packages+=(linux-headers-amd64 linux-headers-6.12-amd64)
 
-wanted=$(printf '%s\n' "${packages[@]}" | sort)
+wanted=$(printf '%s\n' "${packages[@]}" | sort -u)
 # dpkg-query fails when it does not know one of them: that is the question.
 installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${packages[@]}" 2>/dev/null |
 	sed -n 's/^installed //p' | sort -u || true)
