@@ -24,8 +24,11 @@
 /* Samples for an opening: without progress it is tried anew. */
 #define GATHER_MS	5000
 
-/* A peer that is gone: some 5 s, so that a host's 20 s are enough for another try. */
-#define TCP_GONE_MS	5000
+/*
+ * A peer that is gone: what is left of a host's 20 s is enough for another try. Less
+ * takes a card that is out of breath for a dead server.
+ */
+#define TCP_GONE_MS	8000
 
 /* Turns of a library between two looks at everything else. */
 #define TURNS		64
@@ -78,7 +81,7 @@ void sluiced_remote_add(struct sluiced_remote *remote, struct sluiced_link *link
 
 void sluiced_tcp_guard(int fd)
 {
-	int domain, on = 1, idle = 2, interval = 1, count = 3, gone = TCP_GONE_MS;
+	int domain, on = 1, idle = 3, interval = 1, count = 5, gone = TCP_GONE_MS;
 	socklen_t len = sizeof(domain);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 ||

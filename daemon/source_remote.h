@@ -90,7 +90,7 @@ int sluiced_link_drive(struct sluiced_link *link, const struct sluiced_link_ops 
 		       bool (*ready)(struct sluiced_link *link), unsigned int ms);
 
 /*
- * Notices within some 5 s that nobody is at the other end of a TCP connection, also
+ * Notices within some 8 s that nobody is at the other end of a TCP connection, also
  * while there is nothing to send. Others are left as they are.
  */
 void sluiced_tcp_guard(int fd);

@@ -113,7 +113,8 @@ nbd_killed() {
 	check "killed: the daemon answers" "$ctl" status d -o json
 	nbdkit_up server 10812 file /dev/vda
 	check "killed: a read that waited is served" wait "$reader"
-	dd if=/dev/vda bs=4k skip=15000 count=1 status=none | cmp - /tmp/late
+	check "killed: with the right block" \
+		cmp /tmp/late <(dd if=/dev/vda bs=4k skip=15000 count=1 status=none)
 	check "killed: it goes on by itself" until_true 10 state_is copying
 	unlimited
 	check "killed: it completes" wait_complete
