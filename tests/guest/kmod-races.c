@@ -23,14 +23,14 @@ enum {
 	HOSTS = 3,
 	OBSERVERS = 2,
 	/* Of the namespace; the image is shorter, so that there are zeroes to commit. */
-	BLOCKS = 1792,
-	IMAGE_BLOCKS = 1536,
+	BLOCKS = 8192,
+	IMAGE_BLOCKS = 7680,
 	/* Slots that share blocks, so that nobody writes a whole one. */
-	PARTIAL_SLOTS = 200,
+	PARTIAL_SLOTS = 1000,
 	PARTIAL_BYTES = 3 * 512,
 	/* Behind these, slots of whole blocks; each region has those of all hosts. */
-	WHOLE_SLOTS = 150,
-	WHOLE_FIRST = 256,
+	WHOLE_SLOTS = 1000,
+	WHOLE_FIRST = 1280,
 	WHOLE_BYTES = 2 * BLK,
 	/* Commits in flight at once, each with its part of the pool. */
 	COMMITS = 6,
@@ -177,9 +177,9 @@ static void serve(struct race *r, int ms)
 			continue;
 		}
 		if (rand_r(&r->seed) % 16 == 0)
-			/* EAGAIN, and in the end not. */
+			/* EAGAIN, as long as something is missing. */
 			ioctl(p->fd, SLUICE_IOC_COMPLETE, &g);
-		commit(r, rand_r(&r->seed) % (BLOCKS - 8), 1 + rand_r(&r->seed) % 8);
+		commit(r, rand_r(&r->seed) % (BLOCKS - 2), 1 + rand_r(&r->seed) % 2);
 	}
 	/* With commits in flight. */
 	ioctl(p->fd, SLUICE_IOC_DETACH);
@@ -298,8 +298,16 @@ static void *observer(void *arg)
 			close(fd);
 			break;
 		default:
-			ioctl(ctl, SLUICE_IOC_STAT, &stat);
-			usleep(500);
+			/* These need no time, others have to come by: a number of them. */
+			for (int i = 0; i < 20; i++) {
+				struct sluice_set_index set = {
+					.set.deadline_ms = 2000 + rand_r(&seed) % 1000,
+				};
+
+				ioctl(ctl, SLUICE_IOC_STAT, &stat);
+				ioctl(ctl, SLUICE_IOC_SET, &set);
+			}
+			usleep(200);
 		}
 	}
 	close(ctl);

@@ -79,7 +79,7 @@ slack=1
 case $kernel in
 kcsan)
 	slack=4
-	append+=' kcsan.skip_watch=2000 kcsan.udelay_task=400 kcsan.udelay_interrupt=100'
+	append+=' kcsan.skip_watch=2000 kcsan.udelay_task=400 kcsan.udelay_interrupt=200'
 	;;
 esac
 timeout=$((timeout * slack))
