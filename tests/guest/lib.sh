@@ -109,10 +109,10 @@ storage_mend() { ip -n storage link set sto up; }
 storage_received() { cat /sys/class/net/sto/statistics/rx_bytes; }
 
 # written_start DISK: from now on note what is written to the disk. With bios,
-# where there are no requests (/dev/sluiceN).
+# where there are no requests (/dev/sluiceN, the head of NVMe multipath).
 written_start() {
 	local t=/sys/kernel/tracing numbers event=block_rq_issue
-	[ ! -e "/sys/block/${1#/dev/}/sluice" ] || event=block_bio_queue
+	[ -d "/sys/block/${1#/dev/}/mq" ] || event=block_bio_queue
 	written_event=$event
 	numbers=$(lsblk -dno MAJ:MIN "$1" | tr -d ' ')
 	echo 0 >$t/tracing_on
