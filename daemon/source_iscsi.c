@@ -19,8 +19,8 @@
 #include "source_remote.h"
 #include "sysfs.h"
 
-/* Name, TCP, login and the first commands; the host waits. */
-#define CONNECT_MS		5000
+/* Without a sign of life: see source_nbd.c. */
+#define CONNECT_MS		2500
 #define COMMAND_MS		5000
 
 #define INITIATOR_FILE		"/etc/iscsi/initiatorname.iscsi"

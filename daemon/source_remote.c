@@ -30,6 +30,9 @@
  */
 #define TCP_GONE_MS	8000
 
+/* How much longer a connection may take to make once there is a sign of life. */
+#define PARTS		4
+
 /* Turns of a library between two looks at everything else. */
 #define TURNS		64
 
@@ -430,7 +433,7 @@ int sluiced_remote_check(struct sluiced_source *source)
 int sluiced_link_drive(struct sluiced_link *link, const struct sluiced_link_ops *ops,
 		       bool (*ready)(struct sluiced_link *link), unsigned int ms)
 {
-	uint64_t deadline = sluiced_now_ms() + ms, now;
+	uint64_t now = sluiced_now_ms(), deadline = now + ms, last = now + PARTS * ms;
 	struct pollfd pfd;
 	int n, err;
 
@@ -449,9 +452,11 @@ int sluiced_link_drive(struct sluiced_link *link, const struct sluiced_link_ops 
 			return err;
 		if (link->remote)
 			flush(link->remote);
-		/* What trickles in is progress, and bounded by what was asked for. */
-		if (link->in_flight)
-			deadline = sluiced_now_ms() + ms;
+		/*
+		 * What trickles in of data is progress, and bounded by what was asked for.
+		 * Who took a connection may have to open an image behind it first.
+		 */
+		deadline = link->in_flight ? sluiced_now_ms() + ms : last;
 	}
 	return 0;
 }

@@ -83,8 +83,9 @@ void sluiced_remote_add(struct sluiced_remote *remote, struct sluiced_link *link
 void sluiced_command_end(struct sluiced_command *command, int err);
 
 /*
- * For jobs, before adopt(): polls @link until @ready() or for @ms without progress.
- * 0, -ETIMEDOUT, or what service() returned.
+ * For jobs, before adopt(): polls @link until @ready(). -ETIMEDOUT after @ms without
+ * progress; where no command is under way, after @ms without any and after four times
+ * as long in all. Or what service() returned.
  */
 int sluiced_link_drive(struct sluiced_link *link, const struct sluiced_link_ops *ops,
 		       bool (*ready)(struct sluiced_link *link), unsigned int ms);

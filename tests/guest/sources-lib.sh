@@ -170,7 +170,19 @@ whole() {
 	check "$3: every block equals the image" compare "$2"
 }
 
-local_at_least() { [ "$(status local_bytes)" -ge "$1" ]; }
+# local_but MIB: at most so much is missing.
+local_but() { [ $(($(status namespace_bytes) - $(status local_bytes))) -le $(($1 << 20)) ]; }
+
+# The image on a disk of which some sectors cannot be read once that is enabled.
+dusty_up() {
+	local sector
+
+	modprobe dm-dust
+	dmsetup create dusty --table "0 $(blockdev --getsz /dev/vda) dust /dev/vda 0 512"
+	for sector in 61440 61441 61447; do
+		dmsetup message dusty 0 addbadblock "$sector"
+	done
+}
 
 not_in_logs() { ! grep -qF -- "$1" "$OUT"/*.log; }
 
