@@ -5,6 +5,7 @@
  * close, and a local disk that is pulled. What hosts read is checked all the same.
  *
  * Any request may fail here: deadlines are short, and everybody fails what waits.
+ * Takes a minute or two, and so runs only where it is named.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -365,7 +366,7 @@ static void race_round(const char *local, bool pulled, unsigned int seed)
 		puppet_detach(p);
 	}
 	puppet_close_bdev(p);
-	for (int i = 0; i < 300 * slack && (err = puppet_close(p)) == -EBUSY; i++)
+	for (unsigned int i = 0; i < 300 * slack && (err = puppet_close(p)) == -EBUSY; i++)
 		usleep(10000);
 	CHECK(!err);
 	close(p->ctl);
@@ -375,7 +376,7 @@ static void race_round(const char *local, bool pulled, unsigned int seed)
 
 static void all_at_once(void)
 {
-	for (int round = 0; round < 8; round++)
+	for (int round = 0; round < 16; round++)
 		race_round(disk, false, 100 + round);
 }
 

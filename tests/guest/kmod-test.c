@@ -25,7 +25,6 @@
 #include "kmod-test.h"
 
 const char *disk, *slow, *copy;
-int slack = 1;
 
 void stale(const char *path, uint64_t bytes)
 {

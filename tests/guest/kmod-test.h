@@ -20,9 +20,6 @@ extern const struct kmod_test requests_tests[], durability_tests[], control_test
 /* The local disk, a slow dm-delay over it, another of its size. */
 extern const char *disk, *slow, *copy;
 
-/* How many times longer than usual to wait for what must come. */
-extern int slack;
-
 /* Fills a disk's first bytes with STALE. */
 void stale(const char *path, uint64_t bytes);
 void raw_read(const char *path, uint64_t off, size_t len, void *buf);

@@ -30,6 +30,8 @@
 } while (0)
 
 extern const char *puppet_test;
+/* How many times longer than usual to wait for what must come. */
+extern unsigned int slack;
 /* IOSQE_* of commits. */
 extern unsigned int puppet_sqe_flags;
 

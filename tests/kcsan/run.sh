@@ -55,17 +55,26 @@ verdict "the guests were watched" "$status"
 # Silence means something only of a detector that speaks.
 "$here/module.sh" build/kmod-kcsan-seeded "$here/seeds.patch"
 seeded=$out/guest-seeded
-# Counts that are lost may well show: that is not the question here.
-tests/vm/guest.sh --kernel kcsan --memory 1024 --out "$seeded" \
-	--env SLUICE_KO="$SLUICE_TOP/build/kmod-kcsan-seeded/sluice.ko" \
-	--disk new:80M --disk new:80M --disk new:80M tests/guest/kmod.sh all_at_once \
-	>"$seeded.log" 2>&1 || true
-status=0
-! tests/vm/dmesg-scan.sh "$seeded/console.log" >"$seeded.scan" || status=1
-verdict "their log is complained about" "$status"
-for function in sluice_map_release sluice_part_alloc; do
+rm -f "$seeded.scan"
+seeds=(sluice_map_release sluice_part_alloc)
+reported() { grep -q "KCSAN: data-race in .*\<$1\>" "$seeded.scan"; }
+# Whether two processors meet is chance: what is asked is that they do before long. The
+# clean module has been watched for longer than one attempt takes.
+for attempt in 1 2 3; do
+	# Counts that are lost may well show: that is not the question here.
+	tests/vm/guest.sh --kernel kcsan --memory 1024 --out "$seeded" \
+		--env SLUICE_KO="$SLUICE_TOP/build/kmod-kcsan-seeded/sluice.ko" \
+		--disk new:80M --disk new:80M --disk new:80M tests/guest/kmod.sh all_at_once \
+		>"$seeded.log" 2>&1 || true
 	status=0
-	grep -q "KCSAN: data-race in .*\<$function\>" "$seeded.scan" || status=1
+	tests/vm/dmesg-scan.sh "$seeded/console.log" >>"$seeded.scan" || status=$?
+	! reported "${seeds[0]}" || ! reported "${seeds[1]}" || break
+done
+say "seeded races: attempt $attempt"
+verdict "the log of seeded races is complained about" "$((status == 0))"
+for function in "${seeds[@]}"; do
+	status=0
+	reported "$function" || status=1
 	verdict "the race seeded into $function is reported" "$status"
 done
 

@@ -74,7 +74,7 @@ modules=$(readlink -f /lib)/modules
 # What the race detector does is set here, not when it is built: out of how many accesses
 # it watches one, and for how many us at most, in which another processor must come by.
 # Upstream's 4000 and 80 are for real processors. Those of a module of
-# tests/kcsan/module.sh count fifty times.
+# tests/kcsan/module.sh count two hundred times.
 slack=1
 case $kernel in
 kcsan)
