@@ -178,7 +178,8 @@ dusty_up() {
 	local sector
 
 	modprobe dm-dust
-	dmsetup create dusty --table "0 $(blockdev --getsz /dev/vda) dust /dev/vda 0 512"
+	# Nobody but dmsetup makes the node.
+	DM_DISABLE_UDEV=1 dmsetup create dusty --table "0 $(blockdev --getsz /dev/vda) dust /dev/vda 0 512"
 	for sector in 61440 61441 61447; do
 		dmsetup message dusty 0 addbadblock "$sector"
 	done
