@@ -63,11 +63,11 @@ dmsetup remove clone
 fresh
 clone image
 sync /dev/mapper/clone
-put /dev/mapper/clone 125 70 1
-# Reads work, writes do not.
+# Reads work, writes do not. Before the host's write: each second dm-clone commits.
 dmsetup suspend meta
 dmsetup reload meta --table "0 8192 flakey $disk 0 0 3600 1 error_writes"
 dmsetup resume meta
+put /dev/mapper/clone 125 70 1
 sync /dev/mapper/clone 2>/dev/null || true
 caught "20: without its metadata, a write that had ended reverts to the image" \
 	is /dev/mapper/clone 21 70

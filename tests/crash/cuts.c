@@ -106,75 +106,111 @@ static size_t stamp_of(const uint8_t *data, uint64_t sector, const uint32_t *ver
 	return n;
 }
 
-/* The versions that a sector may hold, oldest first. One write is under way at a time. */
-static size_t candidates(const struct entry *entries, size_t count, uint64_t sector,
-			 uint32_t *versions)
-{
-	size_t i, k, n = 1;
+/* An entry at one of its sectors; the newest first. */
+struct node {
+	uint32_t version;
+	bool floor;			/* what is older cannot be there any more */
+	struct node *older;
+};
 
-	versions[0] = 0;
+/*
+ * The entries of each sector. One write is under way at a time: what was begun before
+ * a flush was flushed by it.
+ */
+static struct node **index_sectors(const struct entry *entries, size_t count)
+{
+	struct node **newest = calloc(sectors, sizeof(*newest)), *node;
+	size_t i, flush = 0;
+	uint64_t s;
+
+	CHECK(newest);
+	for (i = 0; i < count; i++)
+		if (entries[i].kind == FLUSHED)
+			flush = i;
 	for (i = 0; i < count; i++) {
 		const struct entry *e = &entries[i];
 
-		if (e->kind == FLUSHED) {
-			for (k = n - 1; k && versions[k] > e->version; k--)
-				;
-			n -= k;
-			memmove(versions, versions + k, n * sizeof(*versions));
+		if (e->kind == FLUSHED)
 			continue;
+		CHECK(e->sector < sectors && e->sectors <= sectors - e->sector);
+		for (s = e->sector; s < e->sector + e->sectors; s++) {
+			node = malloc(sizeof(*node));
+			CHECK(node);
+			*node = (struct node){ e->version, e->kind == SEEN || i < flush, newest[s] };
+			newest[s] = node;
 		}
-		if (sector < e->sector || sector >= e->sector + e->sectors)
-			continue;
-		if (e->kind == SEEN)
-			n = 0;
-		versions[n++] = e->version;
 	}
+	return newest;
+}
+
+/* The versions that a sector may hold, the newest first; 0: the image. */
+static size_t candidates(const struct node *node, uint32_t *versions)
+{
+	size_t n = 0;
+
+	for (; node; node = node->older) {
+		versions[n++] = node->version;
+		if (node->floor)
+			return n;
+	}
+	versions[n++] = 0;
 	return n;
+}
+
+/* The image needs no entry. */
+static void put_run(int journal, const struct entry *run)
+{
+	if (run->version)
+		put(journal, SEEN, run->version, run->sector, run->sectors);
 }
 
 static int check(const char *path, bool all)
 {
 	size_t count, wrong = 0, looked = 0, n, at;
 	struct entry *entries = read_journal(path, &count);
-	uint32_t *versions = malloc((count + 2) * sizeof(*versions));
-	uint8_t *touched = calloc(sectors + 8, 1), *buf = buffer(BLK);
+	struct node **newest = index_sectors(entries, count);
+	uint32_t *versions = malloc((count + 1) * sizeof(*versions)), last = 0;
+	uint8_t *buf = buffer(BLK);
+	struct entry run = { .kind = SEEN };
 	uint64_t sector, i;
-	uint32_t last = 0;
 	char fresh[4096];
 	int journal;
 
 	snprintf(fresh, sizeof(fresh), "%s.new", path);
 	journal = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	CHECK(versions && touched && journal >= 0);
-	for (n = 0; n < count; n++) {
+	CHECK(versions && journal >= 0);
+	for (n = 0; n < count; n++)
 		if (entries[n].version > last)
 			last = entries[n].version;
-		if (entries[n].kind == FLUSHED)
-			continue;
-		CHECK(entries[n].sector + entries[n].sectors <= sectors);
-		memset(touched + entries[n].sector, 1, entries[n].sectors);
-	}
 	/* No version is used twice. */
 	put(journal, FLUSHED, last, 0, 0);
 	for (sector = 0; sector < sectors; sector += 8) {
-		if (!all && !memchr(touched + sector, 1, 8))
+		bool touched = all;
+
+		for (i = 0; i < 8; i++)
+			touched = touched || newest[sector + i];
+		if (!touched)
 			continue;
 		CHECK(pread(device, buf, BLK, sector * 512) == BLK);
 		for (i = 0; i < 8; i++) {
-			if (!all && !touched[sector + i])
+			if (!all && !newest[sector + i])
 				continue;
-			n = candidates(entries, count, sector + i, versions);
+			n = candidates(newest[sector + i], versions);
 			at = stamp_of(buf + i * 512, sector + i, versions, n);
 			looked++;
 			if (at == n) {
 				if (!wrong++)
 					fprintf(stderr, "sector %llu: neither version %u, which it has to hold at least, nor one of %zu later ones\n",
-						(unsigned long long)(sector + i), versions[0], n - 1);
-			} else if (versions[at]) {
-				put(journal, SEEN, versions[at], sector + i, 1);
+						(unsigned long long)(sector + i), versions[n - 1], n - 1);
+			} else if (versions[at] == run.version && sector + i == run.sector + run.sectors) {
+				run.sectors++;
+			} else {
+				put_run(journal, &run);
+				run = (struct entry){ SEEN, versions[at], sector + i, 1 };
 			}
 		}
 	}
+	put_run(journal, &run);
 	/* What is there now is on the disk: it was read from it, or from the image. */
 	CHECK(!fsync(journal) && !close(journal) && !rename(fresh, path));
 	printf("%zu sectors looked at, %zu wrong\n", looked, wrong);

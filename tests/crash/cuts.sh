@@ -37,6 +37,7 @@ clean_up() {
 	rm -rf "$tmp"
 }
 trap clean_up EXIT
+trap 'exit 143' TERM
 
 # With nothing but its cache between a disk and its file, which is empty in the next life.
 disk_on() { # NAME

@@ -100,20 +100,28 @@ guest() {
 
 rm -rf "$out"
 mkdir -p "$out"
+# Enough of them are worth knowing that a disk that loses what it flushed is noticed.
+{
+	tests/crash/cuts.sh "$cuts" "$seed" || true
+	[ "$cuts" -lt 50 ] || LYING=1 tests/crash/cuts.sh 5 "$seed" || true
+} >"$out/cuts" 2>"$out/cuts.log" &
+cutting=$!
+trap 'pkill -TERM -P "$cutting" || true' EXIT
 say "crash: recording ${#jobs[@]} deployments and tests"
 guest recording 0 "${jobs[@]}"
 
 # enumerate PROGRAM N STATES [OPTION]...: both processors; the log to enumerate-N.
 enumerate() {
-	local program=$1 n=$2 wanted=$3 part status=0
+	local program=$1 n=$2 wanted=$3 part status=0 pids=()
 	shift 3
 	[ -e "$out/journal-$n" ] || { echo "no recording" >"$out/enumerate-$n.0"; return 2; }
 	for part in 0 1; do
 		"$program" --states "$wanted" --part "$part/2" "$@" "$out/log.img" \
 			$((n * log_mib << 20)) "$out/journal-$n" >"$out/enumerate-$n.$part" 2>&1 &
+		pids+=($!)
 	done
-	wait -n || status=$?
-	wait -n || status=$((status > $? ? status : $?))
+	wait "${pids[0]}" || status=$?
+	wait "${pids[1]}" || status=$((status > $? ? status : $?))
 	return "$status"
 }
 
@@ -144,12 +152,6 @@ sample "$peer" 4 recover-peer
 say "crash: ${#recoveries[@]} of these states are opened, and brought to their end"
 guest recovery "${#jobs[@]}" "${recoveries[@]}" &
 recovery=$!
-# Enough of them are worth knowing that a disk that loses what it flushed is noticed.
-{
-	tests/crash/cuts.sh "$cuts" "$seed" || true
-	[ "$cuts" -lt 50 ] || LYING=1 tests/crash/cuts.sh 5 "$seed" || true
-} >"$out/cuts" 2>"$out/cuts.log" &
-cutting=$!
 
 total=0 violations=0 caught=0 n=0
 for ((; n < recordings; n++)); do
