@@ -585,12 +585,6 @@ static int source_open(struct sluiced_source **out, const struct sluice_uri *uri
 	return 0;
 }
 
-static void source_free(struct sluiced_source *source)
-{
-	sluiced_remote_exit((struct sluiced_remote *)source);
-	free(source);
-}
-
 const struct sluiced_source_ops sluiced_source_iscsi_ops = {
 	.kind = SLUICE_URI_ISCSI,
 	.open = source_open,
@@ -602,5 +596,5 @@ const struct sluiced_source_ops sluiced_source_iscsi_ops = {
 	.survey = sluiced_remote_survey,
 	.retire = sluiced_remote_retire,
 	.close = sluiced_remote_close,
-	.free = source_free,
+	.free = sluiced_remote_free,
 };

@@ -358,12 +358,6 @@ err_free:
 	return err;
 }
 
-static void nbd_free(struct sluiced_source *source)
-{
-	sluiced_remote_exit((struct sluiced_remote *)source);
-	free(source);
-}
-
 const struct sluiced_source_ops sluiced_source_nbd_ops = {
 	.kind = SLUICE_URI_NBD,
 	.open = nbd_open,
@@ -375,5 +369,5 @@ const struct sluiced_source_ops sluiced_source_nbd_ops = {
 	.survey = sluiced_remote_survey,
 	.retire = sluiced_remote_retire,
 	.close = sluiced_remote_close,
-	.free = nbd_free,
+	.free = sluiced_remote_free,
 };

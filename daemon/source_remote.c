@@ -411,6 +411,14 @@ void sluiced_remote_close(struct sluiced_source *source)
 		die(remote->links[i], -ENOLINK);
 }
 
+void sluiced_remote_free(struct sluiced_source *source)
+{
+	struct sluiced_remote *remote = (struct sluiced_remote *)source;
+
+	sluiced_remote_exit(remote);
+	free(remote);
+}
+
 bool sluiced_remote_lost(struct sluiced_source *source)
 {
 	struct sluiced_remote *remote = (struct sluiced_remote *)source;

@@ -106,6 +106,8 @@ void sluiced_remote_read(struct sluiced_source *source, struct sluiced_read *rea
 void sluiced_remote_survey(struct sluiced_source *source, struct sluiced_survey *survey);
 void sluiced_remote_retire(struct sluiced_source *source);
 void sluiced_remote_close(struct sluiced_source *source);
+/* Of a kind whose object, which begins with the remote, is one allocation. */
+void sluiced_remote_free(struct sluiced_source *source);
 /* Frees what init() made, not @source itself or its links. */
 void sluiced_remote_exit(struct sluiced_remote *remote);
 

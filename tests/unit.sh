@@ -1,17 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Unit tests under ASan and UBSan, and the fuzz targets for a few seconds each.
-# A test names the files it links in a comment "LINK:" in its first lines.
 # Ends with "N passed, N failed".
 
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/vm/lib.sh"
+# shellcheck source=tests/unit/lib.sh
+. "$SLUICE_TOP/tests/unit/lib.sh"
 cd "$SLUICE_TOP"
 passed=0 failed=0
 out=build/check/unit
 mkdir -p "$out"
-flags=(-std=gnu11 -O1 -g -D_GNU_SOURCE -DSLUICE_VERSION='"test"' -I. -Ilibcommon -Ikmod
-	-Ikmod/uapi -Idaemon -Wall -Wextra -Werror -fno-omit-frame-pointer)
 libs=(-ljson-c -lcrypto -luring -lpthread)
 read -ra check_libs <<<"$(pkg-config --cflags --libs check)"
 
@@ -24,10 +23,6 @@ result() {
 		say "not ok $1:"
 		tail -40 "$out/$1.log" >&2
 	fi
-}
-
-links() {
-	sed -n '1,5s|.*LINK: *\(.*[^ ]\) *\*/.*|\1|p' "$1"
 }
 
 for test in tests/unit/test-*.c; do

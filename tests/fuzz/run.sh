@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # run.sh [SECONDS [TARGET]...]: each fuzz target for so long, from its seeds and what
-# earlier runs have found in build/check/fuzz. A target names the files it links in a
-# comment "LINK:" in its first lines. Ends with "N passed, N failed"; what breaks one
-# is kept, and is to be a seed once it does not.
+# earlier runs have found in build/check/fuzz. Ends with "N passed, N failed"; what
+# breaks one is kept, and is to be a seed once it does not.
 
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/../vm/lib.sh"
+# shellcheck source=tests/unit/lib.sh
+. "$SLUICE_TOP/tests/unit/lib.sh"
 cd "$SLUICE_TOP"
 seconds=${1:-3}
 shift || true
@@ -21,13 +22,11 @@ passed=0 failed=0
 out=build/check/fuzz
 mkdir -p "$out"
 # shellcheck disable=SC2054 # one option
-flags=(-std=gnu11 -O1 -g -D_GNU_SOURCE -DSLUICE_VERSION='"test"' -I. -Ilibcommon -Ikmod
-	-Ikmod/uapi -Idaemon -Wall -Wextra -Werror -fno-omit-frame-pointer
-	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all)
+flags+=(-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all)
 
 fuzz() { # NAME
 	local target=tests/fuzz/fuzz-$1.c links seeds=()
-	read -ra links <<<"$(sed -n '1,5s|.*LINK: *\(.*[^ ]\) *\*/.*|\1|p' "$target")"
+	read -ra links <<<"$(links "$target")"
 	mkdir -p "$out/$1.corpus"
 	[ ! -d "tests/fuzz/corpus/$1" ] || seeds=("tests/fuzz/corpus/$1")
 	clang "${flags[@]}" -o "$out/$1" "$target" "${links[@]}" -ljson-c -lcrypto -lpthread &&
