@@ -89,6 +89,43 @@ void sluice_flush_then_end(struct sluice_device *dev, struct bio *bio)
 	add_bio(dev, &dev->flush_post, bio);
 }
 
+static void passed_on(struct bio *clone)
+{
+	struct bio *bio = clone->bi_private;
+	struct sluice_device *dev = bio->bi_bdev->bd_disk->private_data;
+	blk_status_t status = clone->bi_status;
+
+	bio_put(clone);
+	if (status) {
+		/* For the round that says so; it ends this bio, too. */
+		WRITE_ONCE(dev->flush_lost, true);
+		sluice_flush_then_end(dev, bio);
+		sluice_inflight_put(dev, &dev->parts);
+		return;
+	}
+	sluice_inflight_put(dev, &dev->parts);
+	bio_endio(bio);
+}
+
+/*
+ * A clone, unlike what is resident: a flush that fails may have lost the data
+ * of a fill that is being written now, and the next one would not tell.
+ */
+void sluice_flush_pass_on(struct sluice_device *dev, struct bio *bio)
+{
+	struct bio *clone = bio_alloc_clone(dev->local, bio, GFP_NOWAIT | __GFP_NOWARN,
+					    &dev->split_set);
+
+	if (!clone) {
+		sluice_flush_then_resume(dev, bio);
+		return;
+	}
+	atomic_inc(&dev->parts);
+	clone->bi_end_io = passed_on;
+	clone->bi_private = bio;
+	submit_bio_noacct(clone);
+}
+
 int sluice_flush_now(struct sluice_device *dev)
 {
 	struct flush_waiter waiter = { };

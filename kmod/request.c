@@ -122,8 +122,13 @@ static bool advance(struct sluice_device *dev, struct bio **biop, gfp_t gfp)
 	bool resident;
 
 	run = sluice_map_run(&dev->map, block, sluice_bio_blocks(bio), &resident);
-	/* Only writes can be FUA; what else must be durable ends after a round. */
-	if (resident && !(durable && (bio_op(bio) != REQ_OP_WRITE ||
+	/*
+	 * Only writes can be FUA; what else must be durable ends after a round. So
+	 * does FUA that the block layer would make a flush of: its failure must not
+	 * pass us by. A round also tells whether the device has failed.
+	 */
+	if (resident && !(durable && (bio_op(bio) != REQ_OP_WRITE || READ_ONCE(dev->failed) ||
+				      !bdev_fua(dev->local) ||
 				      sluice_map_volatile(&dev->map, block, run)))) {
 		if (!split_front(dev, bio, sectors_to(bio, block + run - 1), gfp, &front))
 			return false;
@@ -228,12 +233,12 @@ static void slow_path(struct sluice_device *dev, struct bio *bio)
 			return;
 		}
 		/*
-		 * An empty flush with every bit durable is the local disk's, and
-		 * may run beside others; a failed device answers itself.
+		 * An empty flush with every bit durable is the local disk's; a
+		 * failed device answers itself.
 		 */
 		if (!bio_sectors(bio) && !READ_ONCE(dev->failed) &&
 		    !sluice_map_any_volatile(&dev->map))
-			remap(dev, bio);
+			sluice_flush_pass_on(dev, bio);
 		else
 			sluice_flush_then_resume(dev, bio);
 		return;

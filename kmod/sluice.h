@@ -89,6 +89,7 @@ struct sluice_device {
 	bool closing;			/* written under admin_lock and att_lock */
 	bool ready;			/* written under sluice_devices_lock, with release */
 	bool failed;			/* sticky metadata failure */
+	bool flush_lost;		/* the next round makes it one */
 	u64 capacity;			/* sectors */
 	struct sluice_map map;
 	u64 __percpu *host_seq;
@@ -208,6 +209,8 @@ int sluice_fill_start(struct sluice_attachment *att, const struct sluice_commit 
 void sluice_flush_init_device(struct sluice_device *dev);
 /* bio has REQ_PREFLUSH: flush first, then end it or go on with its data. */
 void sluice_flush_then_resume(struct sluice_device *dev, struct bio *bio);
+/* An empty flush, every bit durable: the local disk's own, beside others. */
+void sluice_flush_pass_on(struct sluice_device *dev, struct bio *bio);
 /* The bio's data is written; end it when everything is durable. Any context. */
 void sluice_flush_then_end(struct sluice_device *dev, struct bio *bio);
 /* Makes everything durable now. May sleep. 0 or -EIO. */

@@ -306,6 +306,8 @@ int sluice_store_sync(struct sluice_device *dev)
 	unsigned int n, i, total = 0;
 	int err;
 
+	if (READ_ONCE(dev->flush_lost))
+		sluice_device_fail(dev, "flushing its local disk", -EIO);
 	if (READ_ONCE(dev->failed))
 		return -EIO;
 	do {

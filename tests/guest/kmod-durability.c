@@ -15,45 +15,13 @@
 
 #include "kmod-test.h"
 
-/* A table with an error target over [from, from + n) sectors of DISK. */
-static void dm_table(const char *how, uint64_t from, uint64_t n, const char *bad)
-{
-	uint64_t total = disk_bytes(disk) / 512;
-	char cmd[1024], *at = cmd;
-
-	at += sprintf(at, "{ ");
-	if (from)
-		at += sprintf(at, "echo 0 %llu linear %s 0; ", (unsigned long long)from, disk);
-	at += sprintf(at, "echo %llu %llu ", (unsigned long long)from, (unsigned long long)n);
-	at += strcmp(bad, "linear") ? sprintf(at, "%s; ", bad) :
-	      sprintf(at, "linear %s %llu; ", disk, (unsigned long long)from);
-	if (from + n < total)
-		at += sprintf(at, "echo %llu %llu linear %s %llu; ",
-			      (unsigned long long)(from + n), (unsigned long long)(total - from - n),
-			      disk, (unsigned long long)(from + n));
-	sprintf(at, "} | DM_DISABLE_UDEV=1 dmsetup %s", how);
-	CHECK(!system(cmd));
-}
-
-static void dm_swap(uint64_t from, uint64_t n, const char *bad)
-{
-	CHECK(!system("DM_DISABLE_UDEV=1 dmsetup suspend --noflush --nolockfs bad"));
-	dm_table("load bad", from, n, bad);
-	CHECK(!system("DM_DISABLE_UDEV=1 dmsetup resume bad"));
-}
-
-void dm_remove(void)
-{
-	CHECK(!system("DM_DISABLE_UDEV=1 dmsetup remove --retry bad"));
-}
-
 static void inv5_failed_write_leaves_missing(void)
 {
 	struct puppet p;
 	uint8_t *w = buffer(4 * BLK), *buf = buffer(4 * BLK);
 
-	dm_table("create bad", 0, disk_bytes(disk) / 512, "linear");
-	puppet_init(&p, "/dev/mapper/bad", IMAGE);
+	dm_create(0, disk_bytes(disk) / 512, "linear");
+	puppet_init(&p, BAD, IMAGE);
 	puppet_start(&p);
 	dm_swap(800, 8, "error");
 	host_fill(w, 99 * BLK, 4 * BLK, 6);
@@ -77,8 +45,8 @@ static void inv21_failed_fill_still_serves(void)
 	struct io io;
 	uint8_t *buf = buffer(2 * BLK);
 
-	dm_table("create bad", 0, disk_bytes(disk) / 512, "linear");
-	puppet_init(&p, "/dev/mapper/bad", IMAGE);
+	dm_create(0, disk_bytes(disk) / 512, "linear");
+	puppet_init(&p, BAD, IMAGE);
 	puppet_start(&p);
 	dm_swap(800, 8, "error");
 	io_start(&io, p.dev, IO_READ, 100 * BLK, 2 * BLK, buf);
@@ -101,8 +69,8 @@ static void inv20_sticky_metadata_failure(void)
 	uint64_t total = disk_bytes(disk) / 512;
 	uint8_t *w = buffer(BLK), *buf = buffer(BLK);
 
-	dm_table("create bad", 0, total, "linear");
-	puppet_init(&p, "/dev/mapper/bad", IMAGE);
+	dm_create(0, total, "linear");
+	puppet_init(&p, BAD, IMAGE);
 	p.namespace_bytes = IMAGE;
 	puppet_start(&p);
 	/* Past the namespace, up to the super blocks' MiB: the map. */
@@ -172,6 +140,37 @@ static void inv10_fua(void)
 	CHECK(io_wait(&io) == 512);
 	CHECK(puppet_stat(&p).dirty_pages == 0);
 	puppet_stop(&p);
+}
+
+/* The disk has FUA: what is durable already is passed on with it. */
+static void inv10_fua_of_disk(void)
+{
+	uint8_t *w = buffer(BLK), *buf = buffer(BLK);
+	struct puppet p;
+
+	null_create();
+	puppet_init(&p, GONE, IMAGE);
+	puppet_start(&p);
+	CHECK(puppet_commit(&p, 0, 8) == 8);
+	host_fill(w, 3 * BLK, BLK, 1);
+	for (int i = 0; i < 2; i++) {
+		CHECK(io_do(p.dev, IO_FUA, 3 * BLK, BLK, w) == BLK);
+		CHECK(puppet_stat(&p).dirty_pages == 0);
+		CHECK(io_do(p.dev, IO_READ, 3 * BLK, BLK, buf) == BLK);
+		CHECK(host_is(buf, 3 * BLK, BLK, 1));
+	}
+	CHECK(io_do(p.dev, IO_FUA, 20 * BLK, BLK, w) == BLK);
+	CHECK(puppet_stat(&p).dirty_pages == 0);
+	/* Not when the metadata failed: the device has said that nothing is durable. */
+	CHECK(puppet_commit(&p, 30, 1) == 1);
+	requests_fail(GONE, true);
+	CHECK(io_do(p.dev, IO_SYNC, 0, 0, NULL) == -EIO);
+	requests_fail(GONE, false);
+	CHECK(puppet_stat(&p).state == SLUICE_STATE_FAILED);
+	CHECK(io_do(p.dev, IO_FUA, 3 * BLK, BLK, w) == -EIO);
+	CHECK(io_do(p.dev, IO_WRITE, 3 * BLK, BLK, w) == BLK);
+	puppet_stop(&p);
+	null_remove();
 }
 
 static void inv11_write_through(void)
@@ -292,6 +291,20 @@ static void inv14_inv15_refusals(void)
 	CHECK(all_is(page, BLK, 0));
 }
 
+static void inv15_other_disk(void)
+{
+	struct puppet p;
+
+	puppet_init(&p, disk, IMAGE);
+	strcpy(p.local_id, "serial 1");
+	CHECK(!puppet_open(&p, SLUICE_OPEN_FORMAT | SLUICE_OPEN_IDENTITY) && !puppet_close(&p));
+	strcpy(p.local_id, "serial 2");
+	CHECK(puppet_open(&p, SLUICE_OPEN_IDENTITY) == -ESTALE);
+	CHECK(p.refusal == SLUICE_REFUSED_DISK);
+	strcpy(p.local_id, "serial 1");
+	CHECK(!puppet_open(&p, SLUICE_OPEN_IDENTITY) && !puppet_close(&p));
+}
+
 static void inv13_map_damage(void)
 {
 	uint64_t end = disk_bytes(disk) / MIB * MIB;
@@ -362,6 +375,30 @@ static void inv16_complete(void)
 	CHECK(!puppet_close(&p));
 }
 
+/* The word that all is local beside an older map: it would show what was there. */
+static void inv16_complete_with_a_hole(void)
+{
+	uint64_t slots = disk_bytes(disk) / MIB * MIB - MIB - 2 * BLK;
+	struct sluice_generation g = { };
+	uint8_t *old = buffer(2 * BLK);
+	struct puppet p;
+
+	puppet_init(&p, disk, MIB);
+	p.namespace_bytes = MIB;
+	puppet_start(&p);
+	g.generation = p.gen;
+	CHECK(puppet_commit(&p, 0, 255) == 255);
+	CHECK(io_do(p.dev, IO_SYNC, 0, 0, NULL) == 0);
+	raw_read(disk, slots, 2 * BLK, old);
+	puppet_fill_all(&p);
+	CHECK(!ioctl(p.fd, SLUICE_IOC_COMPLETE, &g));
+	puppet_stop(&p);
+	raw_write(disk, slots, 2 * BLK, old);
+	puppet_init(&p, disk, MIB);
+	CHECK(puppet_open(&p, SLUICE_OPEN_IDENTITY) == -EUCLEAN);
+	CHECK(p.refusal == SLUICE_REFUSED_MAP);
+}
+
 const struct kmod_test durability_tests[] = {
 #define T(x) { #x, x }
 	T(inv5_failed_write_leaves_missing),
@@ -369,11 +406,14 @@ const struct kmod_test durability_tests[] = {
 	T(inv20_sticky_metadata_failure),
 	T(inv8_inv9_flush),
 	T(inv10_fua),
+	T(inv10_fua_of_disk),
 	T(inv11_write_through),
 	T(resume),
 	T(inv14_inv15_refusals),
+	T(inv15_other_disk),
 	T(inv13_map_damage),
 	T(inv16_complete),
+	T(inv16_complete_with_a_hole),
 #undef T
 	{ NULL, NULL }
 };

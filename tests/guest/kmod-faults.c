@@ -8,31 +8,6 @@
 
 #include "kmod-test.h"
 
-/* null_blk names the disk after its directory. */
-#define NULLB	"/sys/kernel/config/nullb/gone"
-
-void plug(void)
-{
-	/* Left by a test that failed. */
-	rmdir(NULLB);
-	CHECK(!mkdir(NULLB, 0755));
-	sysfs_write(NULLB "/size", "64");
-	sysfs_write(NULLB "/blocksize", "512");
-	sysfs_write(NULLB "/memory_backed", "1");
-	sysfs_write(NULLB "/cache_size", "8");
-	sysfs_write(NULLB "/power", "1");
-}
-
-void pull(void)
-{
-	sysfs_write(NULLB "/power", "0");
-}
-
-void unplug(void)
-{
-	CHECK(!rmdir(NULLB));
-}
-
 static void inv24_hot_removal(void)
 {
 	struct sluice_generation g = { 0 };
@@ -40,7 +15,7 @@ static void inv24_hot_removal(void)
 	uint8_t *buf = buffer(8 * BLK), *w = buffer(BLK);
 	struct puppet p;
 
-	plug();
+	null_create();
 	puppet_init(&p, GONE, IMAGE);
 	p.namespace_bytes = IMAGE;
 	p.deadline_ms = 60000;
@@ -53,7 +28,7 @@ static void inv24_hot_removal(void)
 	usleep(100000);
 	CHECK(puppet_stat(&p).parked == 5);
 
-	pull();
+	null_pull();
 	/* Long before their deadline: nobody can fill what they wait for. */
 	for (int i = 0; i < 4; i++) {
 		CHECK(io_done(&reads[i], 10000));
@@ -73,7 +48,7 @@ static void inv24_hot_removal(void)
 	CHECK(puppet_stat(&p).state != SLUICE_STATE_COMPLETE);
 	CHECK(puppet_stat(&p).parked == 0);
 	puppet_stop(&p);
-	unplug();
+	null_remove();
 }
 
 /* All is local, but the record of it is not written yet. */
@@ -82,17 +57,17 @@ static void inv24_removal_before_complete(void)
 	struct sluice_generation g = { 0 };
 	struct puppet p;
 
-	plug();
+	null_create();
 	puppet_init(&p, GONE, 4 * MIB);
 	p.namespace_bytes = 4 * MIB;
 	puppet_start(&p);
 	puppet_fill_all(&p);
-	pull();
+	null_pull();
 	g.generation = p.gen;
 	CHECK(ioctl(p.fd, SLUICE_IOC_COMPLETE, &g) && errno == EIO);
 	CHECK(puppet_stat(&p).state != SLUICE_STATE_COMPLETE);
 	puppet_stop(&p);
-	unplug();
+	null_remove();
 }
 
 const struct kmod_test faults_tests[] = {

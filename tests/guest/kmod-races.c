@@ -351,7 +351,7 @@ static void race_round(const char *local, bool pulled, unsigned int seed)
 	}
 	usleep(ROUND_MS / 2 * 1000);
 	if (pulled)
-		pull();
+		null_pull();
 	usleep(ROUND_MS / 2 * 1000);
 	r->over = true;
 	pthread_join(daemon, NULL);
@@ -383,9 +383,9 @@ static void all_at_once(void)
 static void all_at_once_disk_pulled(void)
 {
 	for (int round = 0; round < 4; round++) {
-		plug();
+		null_create();
 		race_round(GONE, true, 200 + round);
-		unplug();
+		null_remove();
 	}
 }
 

@@ -15,6 +15,7 @@ struct kmod_test {
 };
 
 extern const struct kmod_test requests_tests[], durability_tests[], control_tests[], faults_tests[],
+	disk_tests[],
 			      races_tests[];	/* only where they are named */
 
 /* The local disk, a slow dm-delay over it, another of its size. */
@@ -27,13 +28,33 @@ void raw_write(const char *path, uint64_t off, size_t len, const void *buf);
 uint64_t disk_bytes(const char *path);
 /* What a power cut now would leave of disk, on copy. */
 void crash_copy(void);
-/* Removes the device-mapper disk with errors that durability tests make. */
-void dm_remove(void);
 int now_ms(void);
-/* A disk of 64 MiB that can be pulled, and what is left of it. */
+
+/* kmod-inject.c: faults below the module and in it. */
+
+/* A device-mapper disk over DISK, of one target or with another in its middle. */
+#define BAD "/dev/mapper/bad"
+
+/*
+ * Sectors [from, from + n) become target: linear, error, delay (writes take 20 ms),
+ * dust (nothing bad yet), or flakey, which fails all writes and each flush of the
+ * whole disk.
+ */
+void dm_create(uint64_t from, uint64_t n, const char *target);
+/* The same, live. What is under way meets the old table. */
+void dm_swap(uint64_t from, uint64_t n, const char *target);
+void dm_remove(void);
+/* A disk that is all dust: a block that cannot be read until it is written. */
+void dust_bad(uint64_t block);
+void dust_good(uint64_t block);
+
+/* Every request to a disk fails. */
+void requests_fail(const char *what, bool fail);
+
+/* A disk of 64 MiB in memory, with a cache and FUA, that can be pulled. */
 #define GONE "/dev/gone"
-void plug(void);
-void pull(void);
-void unplug(void);
+void null_create(void);
+void null_pull(void);
+void null_remove(void);
 
 #endif /* KMOD_TEST_H */

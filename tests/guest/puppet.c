@@ -124,6 +124,7 @@ int puppet_open(struct puppet *p, uint32_t flags)
 	o.identity.logical_block_size = p->lbs;
 	strcpy(o.identity.image_name, "stamps");
 	strcpy(o.identity.image_id, p->image_id);
+	strcpy(o.local_id, p->local_id);
 	o.namespace_bytes = p->namespace_bytes;
 	o.deadline_ms = p->deadline_ms ?: SLUICE_DEADLINE_MS * slack;
 	memcpy(o.uuid, p->uuid, 16);
@@ -258,7 +259,7 @@ bool puppet_event(struct puppet *p, struct sluice_event *e, int ms)
 	return ring_take(p, e);
 }
 
-static void submit(struct puppet *p, const struct sluice_commit *c)
+void puppet_submit(struct puppet *p, const struct sluice_commit *c)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&p->uring);
 
@@ -268,6 +269,7 @@ static void submit(struct puppet *p, const struct sluice_commit *c)
 	sqe->fd = p->fd;
 	sqe->flags = puppet_sqe_flags;
 	sqe->cmd_op = SLUICE_CMD_COMMIT;
+	sqe->user_data = c->pool_block;
 	memcpy(sqe->cmd, c, sizeof(*c));
 	CHECK(io_uring_submit(&p->uring) == 1);
 }
@@ -288,7 +290,7 @@ int puppet_commit_raw(struct puppet *p, const struct sluice_commit *c)
 	int res;
 
 	pthread_mutex_lock(&commit_lock);
-	submit(p, c);
+	puppet_submit(p, c);
 	res = puppet_reap(p);
 	pthread_mutex_unlock(&commit_lock);
 	return res;
@@ -299,7 +301,7 @@ void puppet_commit_start(struct puppet *p, uint64_t block, uint32_t blocks)
 	struct sluice_commit c = { .generation = p->gen, .block = block, .blocks = blocks };
 
 	image_fill(p->pool, block * BLK, (size_t)blocks * BLK);
-	submit(p, &c);
+	puppet_submit(p, &c);
 }
 
 int puppet_commit(struct puppet *p, uint64_t block, uint32_t blocks)

@@ -43,6 +43,7 @@ struct puppet {
 	uint32_t deadline_ms;
 	uint32_t watchdog_ms;		/* 0: 2 s */
 	char image_id[SLUICE_ID_LEN];
+	char local_id[SLUICE_ID_LEN];
 	int ctl;			/* unattached control file */
 	uint32_t index;
 	uint32_t refusal;
@@ -90,6 +91,8 @@ void puppet_stop(struct puppet *p);
 bool puppet_event(struct puppet *p, struct sluice_event *e, int ms);
 /* Raw commit; the result of the CQE. */
 int puppet_commit_raw(struct puppet *p, const struct sluice_commit *c);
+/* Raw, without waiting: the CQE on uring has pool_block as its user data. */
+void puppet_submit(struct puppet *p, const struct sluice_commit *c);
 /* Commits image data; the result of the CQE. */
 int puppet_commit(struct puppet *p, uint64_t block, uint32_t blocks);
 int puppet_zero(struct puppet *p, uint64_t block, uint32_t blocks);
