@@ -182,16 +182,24 @@ static int make_workers(struct sluice_device *dev)
 	if (!dev->io_wq)
 		return -ENOMEM;
 	/* Apart: this one may wait for parts that the other ends. */
-	dev->defer_wq = alloc_workqueue("sluice%d-defer", WQ_MEM_RECLAIM | WQ_UNBOUND, 2,
+	dev->defer_wq = alloc_workqueue("sluice%d-defer", WQ_MEM_RECLAIM | WQ_UNBOUND, 1,
 					dev->index);
 	err = -ENOMEM;
 	if (!dev->defer_wq)
 		goto err_destroy_io_wq;
+	/*
+	 * Apart, with a rescuer of its own. As second item of the other it would
+	 * wait with it: running and queued again, that one alone counts as two.
+	 */
+	dev->local_wq = alloc_workqueue("sluice%d-local", WQ_MEM_RECLAIM | WQ_UNBOUND, 1,
+					dev->index);
+	if (!dev->local_wq)
+		goto err_destroy_defer_wq;
 	/* Apart: a GiB of zeroes must not hold up a host's flush. */
 	dev->zero_wq = alloc_workqueue("sluice%d-zero", WQ_MEM_RECLAIM | WQ_UNBOUND, 0,
 				       dev->index);
 	if (!dev->zero_wq)
-		goto err_destroy_defer_wq;
+		goto err_destroy_local_wq;
 	err = sluice_park_init_device(dev);
 	if (err)
 		goto err_destroy_zero_wq;
@@ -205,6 +213,8 @@ err_park_exit:
 	sluice_park_exit_device(dev);
 err_destroy_zero_wq:
 	destroy_workqueue(dev->zero_wq);
+err_destroy_local_wq:
+	destroy_workqueue(dev->local_wq);
 err_destroy_defer_wq:
 	destroy_workqueue(dev->defer_wq);
 err_destroy_io_wq:
@@ -218,6 +228,7 @@ static void stop_workers(struct sluice_device *dev)
 	cancel_delayed_work_sync(&dev->sync_work);
 	cancel_delayed_work_sync(&dev->deadline_work);
 	destroy_workqueue(dev->zero_wq);
+	destroy_workqueue(dev->local_wq);
 	destroy_workqueue(dev->defer_wq);
 	destroy_workqueue(dev->io_wq);
 	sluice_fill_exit_device(dev);
@@ -383,6 +394,7 @@ int sluice_device_close(u32 index)
 	cancel_delayed_work_sync(&dev->sync_work);
 	sluice_park_fail_all(dev);
 	flush_workqueue(dev->defer_wq);
+	flush_workqueue(dev->local_wq);
 	wait_event(dev->parts_wait, !atomic_read(&dev->parts) && !atomic_read(&dev->fills));
 	synchronize_rcu();
 	if (!dev->complete && !READ_ONCE(dev->dead) && !READ_ONCE(dev->failed))

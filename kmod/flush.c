@@ -114,7 +114,7 @@ static void passed_on(struct bio *clone)
 void sluice_flush_pass_on(struct sluice_device *dev, struct bio *bio)
 {
 	struct bio *clone = bio_alloc_clone(dev->local, bio, GFP_NOWAIT | __GFP_NOWARN,
-					    &dev->split_set);
+					    &dev->split_set[false]);
 
 	if (!clone) {
 		sluice_flush_then_resume(dev, bio);

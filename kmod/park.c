@@ -32,7 +32,7 @@ static void deadline_work(struct work_struct *work);
 
 int sluice_park_init_device(struct sluice_device *dev)
 {
-	int err;
+	int err, i;
 
 	INIT_LIST_HEAD(&dev->kicked);
 	bio_list_init(&dev->deferred);
@@ -42,20 +42,28 @@ int sluice_park_init_device(struct sluice_device *dev)
 	INIT_WORK(&dev->defer_work, sluice_defer_work);
 	INIT_WORK(&dev->defer_local_work, sluice_defer_local_work);
 	INIT_DELAYED_WORK(&dev->deadline_work, deadline_work);
-	/* 64: one region's worth of single blocks goes on without the slab. */
-	err = mempool_init_slab_pool(&dev->part_pool, 64, part_cache);
-	if (err)
-		return err;
-	err = bioset_init(&dev->split_set, 64, 0, 0);
-	if (err)
-		mempool_exit(&dev->part_pool);
-	return err;
+	for (i = 0; i < 2; i++) {
+		/* 64: one region's worth of single blocks goes on without the slab. */
+		err = mempool_init_slab_pool(&dev->part_pool[i], 64, part_cache);
+		if (!err)
+			err = bioset_init(&dev->split_set[i], 64, 0, 0);
+		if (err) {
+			sluice_park_exit_device(dev);
+			return err;
+		}
+	}
+	return 0;
 }
 
 void sluice_park_exit_device(struct sluice_device *dev)
 {
-	bioset_exit(&dev->split_set);
-	mempool_exit(&dev->part_pool);
+	int i;
+
+	/* Of what was never made, nothing: the device was zeroed. */
+	for (i = 0; i < 2; i++) {
+		bioset_exit(&dev->split_set[i]);
+		mempool_exit(&dev->part_pool[i]);
+	}
 }
 
 static u64 partial_blocks(const struct sluice_device *dev, const struct bio *bio, u64 region)
@@ -93,17 +101,16 @@ static bool take_quota(struct sluice_device *dev, int limit)
 struct sluice_part *sluice_part_alloc(struct sluice_device *dev, struct bio *bio, gfp_t gfp)
 {
 	struct sluice_part *part;
-	int limit = SLUICE_MAX_PARTS;
+	bool waits = sluice_part_waits(dev, bio);
+	int limit = SLUICE_MAX_PARTS - (waits ? SLUICE_LOCAL_PARTS : 0);
 
-	if (sluice_part_waits(dev, bio))
-		limit -= SLUICE_LOCAL_PARTS;
 	if (!take_quota(dev, limit)) {
 		if (!gfpflags_allow_blocking(gfp))
 			return NULL;
 		/* Bounded: every part ends by its deadline. */
 		wait_event(dev->parts_wait, take_quota(dev, limit));
 	}
-	part = mempool_alloc(&dev->part_pool, gfp);
+	part = mempool_alloc(&dev->part_pool[waits], gfp);
 	if (!part) {
 		sluice_inflight_put(dev, &dev->parts);
 		return NULL;
@@ -111,6 +118,7 @@ struct sluice_part *sluice_part_alloc(struct sluice_device *dev, struct bio *bio
 	memset(part, 0, sizeof(*part));
 	part->dev = dev;
 	part->bio = bio;
+	part->waits = waits;
 	part->region = sluice_region(sluice_bio_first_block(bio));
 	part->mask = sluice_region_mask(part->region, sluice_bio_first_block(bio),
 					sluice_bio_blocks(bio));
@@ -136,7 +144,7 @@ static void part_free(struct sluice_part *part)
 {
 	struct sluice_device *dev = part->dev;
 
-	mempool_free(part, &dev->part_pool);
+	mempool_free(part, &dev->part_pool[part->waits]);
 	sluice_inflight_put(dev, &dev->parts);
 }
 

@@ -39,7 +39,10 @@ static void defer(struct sluice_device *dev, struct bio *bio)
 	spin_lock_irqsave(&dev->work_lock, flags);
 	bio_list_add(waits ? &dev->deferred : &dev->deferred_local, bio);
 	spin_unlock_irqrestore(&dev->work_lock, flags);
-	queue_work(dev->defer_wq, waits ? &dev->defer_work : &dev->defer_local_work);
+	if (waits)
+		queue_work(dev->defer_wq, &dev->defer_work);
+	else
+		queue_work(dev->local_wq, &dev->defer_local_work);
 }
 
 /*
@@ -81,7 +84,8 @@ static bool split_front(struct sluice_device *dev, struct bio *bio, unsigned int
 		*front = bio;
 		return true;
 	}
-	*front = sluice_bio_split(bio, sectors, gfp, &dev->split_set);
+	*front = sluice_bio_split(bio, sectors, gfp,
+				  &dev->split_set[sluice_part_waits(dev, bio)]);
 	if (!*front)
 		return false;
 	bio_chain(*front, bio);

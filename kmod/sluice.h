@@ -103,9 +103,9 @@ struct sluice_device {
 	struct kref ref;
 	struct mutex admin_lock;
 
-	/* Parts. */
-	mempool_t part_pool;
-	struct bio_set split_set;
+	/* Parts; with reserves of their own for those that wait for no daemon. */
+	mempool_t part_pool[2];
+	struct bio_set split_set[2];
 	struct bio_set fill_set;
 	mempool_t fill_pool;
 	atomic_t parts;			/* in flight */
@@ -115,6 +115,7 @@ struct sluice_device {
 	u32 deadline_ms;
 	struct workqueue_struct *io_wq;
 	struct workqueue_struct *defer_wq;
+	struct workqueue_struct *local_wq;
 	struct workqueue_struct *zero_wq;
 
 	/* Handed to workers; guarded by work_lock. */
@@ -152,6 +153,7 @@ struct sluice_part {
 	u64 mask;			/* blocks touched */
 	u64 need;			/* read: blocks not yet served from the pool */
 	u64 partial;			/* write: blocks touched only in part */
+	bool waits;			/* came from the reserve of what may wait for the daemon */
 	bool timed;			/* waits for the daemon: has a deadline */
 	bool durable;			/* end only when data and bits are durable */
 };

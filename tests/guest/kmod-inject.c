@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Faults, each a part of the kernel: device-mapper targets below the local disk,
- * fail_make_request on it.
+ * fail_make_request on it, failslab and fail_page_alloc.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -187,4 +187,112 @@ void requests_fail(const char *what, bool fail)
 		sysfs_write(FAULTS "fail_make_request/probability", "100");
 	}
 	sysfs_write(path, fail ? "1" : "0");
+}
+
+static const char *const allocators[] = { "failslab", "fail_page_alloc" };
+
+static void attribute(const char *fault, const char *name, const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), FAULTS "%s/%s", fault, name);
+	sysfs_write(path, value);
+}
+
+/* Where the module's code is. */
+static void code(unsigned long *start, unsigned long *end)
+{
+	FILE *f = fopen("/proc/kallsyms", "r");
+	char line[256], type;
+	unsigned long at;
+
+	CHECK(f);
+	*start = ~0UL;
+	*end = 0;
+	while (fgets(line, sizeof(line), f)) {
+		if (!strstr(line, "[sluice]") || sscanf(line, "%lx %c", &at, &type) != 2 ||
+		    (type != 't' && type != 'T'))
+			continue;
+		if (at < *start)
+			*start = at;
+		if (at > *end)
+			*end = at;
+	}
+	fclose(f);
+	/* The last function is shorter than this. */
+	*end += 4096;
+	CHECK(*start < *end);
+}
+
+static void arm(const char *probability)
+{
+	unsigned long start, end;
+	char text[32];
+
+	code(&start, &end);
+	for (int i = 0; i < 2; i++) {
+		attribute(allocators[i], "verbose", "0");
+		/* Also those that could wait for memory. */
+		attribute(allocators[i], "ignore-gfp-wait", "N");
+		snprintf(text, sizeof(text), "0x%lx", start);
+		attribute(allocators[i], "require-start", text);
+		snprintf(text, sizeof(text), "0x%lx", end);
+		attribute(allocators[i], "require-end", text);
+		attribute(allocators[i], "times", "1000000");
+		attribute(allocators[i], "probability", probability);
+	}
+	attribute("fail_page_alloc", "ignore-gfp-highmem", "N");
+	attribute("fail_page_alloc", "min-order", "0");
+}
+
+void memory_fail(void)
+{
+	arm("100");
+}
+
+unsigned long memory_recover(void)
+{
+	unsigned long failed = 0;
+
+	for (int i = 0; i < 2; i++) {
+		char path[128], text[32];
+		FILE *f;
+
+		snprintf(path, sizeof(path), FAULTS "%s/times", allocators[i]);
+		/* Not every test kernel can do this. */
+		if (access(path, F_OK))
+			continue;
+		attribute(allocators[i], "probability", "0");
+		f = fopen(path, "r");
+		CHECK(f && fgets(text, sizeof(text), f));
+		fclose(f);
+		if (atol(text) > 0)
+			failed += 1000000 - atol(text);
+	}
+	return failed;
+}
+
+void memory_fail_nth(unsigned int n)
+{
+	static pid_t armed;
+	char text[16];
+
+	/* Once a test: it reads all symbols. */
+	if (armed != getpid())
+		arm("0");
+	armed = getpid();
+	snprintf(text, sizeof(text), "%u", n);
+	sysfs_write("/proc/thread-self/fail-nth", text);
+}
+
+bool memory_failed_nth(void)
+{
+	FILE *f = fopen("/proc/thread-self/fail-nth", "r");
+	unsigned int left;
+
+	CHECK(f && fscanf(f, "%u", &left) == 1);
+	fclose(f);
+	if (left)
+		sysfs_write("/proc/thread-self/fail-nth", "0");
+	return !left;
 }

@@ -366,6 +366,60 @@ static void nowait(void)
 	puppet_stop(&p);
 }
 
+struct scribbler {
+	uint8_t *buf;
+	size_t len;
+	volatile bool stop;
+};
+
+static void *scribble(void *arg)
+{
+	struct scribbler *s = arg;
+
+	for (uint8_t n = 0; !s->stop; n++) {
+		memset(s->buf, n, s->len);
+		usleep(100);
+	}
+	return NULL;
+}
+
+/* What the host does to its pages while they are read into is its own affair. */
+static void inv31_changing_pages(void)
+{
+	const size_t len = 16 * BLK;
+	uint8_t *buf = buffer(len), *w = buffer(len);
+	struct scribbler s = { .buf = w, .len = len };
+	struct puppet p;
+	pthread_t t;
+
+	puppet_init(&p, disk, MIB);
+	p.namespace_bytes = MIB;
+	puppet_start(&p);
+	puppet_serve(&p);
+	CHECK(!pthread_create(&t, NULL, scribble, &s));
+	for (uint64_t at = 0; at < MIB; at += len)
+		CHECK(io_do(p.dev, IO_READ, at + 512, len - 1024, w) == (int)len - 1024);
+	/* Written, it is anything; what lies beside it is as it was. */
+	CHECK(io_do(p.dev, IO_WRITE, 64 * BLK + 1536, 512, w) == 512);
+	CHECK(io_do(p.dev, IO_WRITE, 66 * BLK, BLK, w) == BLK);
+	s.stop = true;
+	pthread_join(t, NULL);
+	CHECK(puppet_map_count(&p) == MIB / BLK);
+	memset(w, 1, len);
+	CHECK(io_do(p.dev, IO_WRITE, 64 * BLK + 1536, 512, w) == 512);
+	CHECK(io_do(p.dev, IO_WRITE, 66 * BLK, BLK, w) == BLK);
+	puppet_stop(&p);
+	for (uint64_t at = 0; at < MIB; at += len) {
+		raw_read(disk, at, len, buf);
+		if (at == 64 * BLK) {
+			CHECK(all_is(buf + 1536, 512, 1) && all_is(buf + 2 * BLK, BLK, 1));
+			image_fill(buf + 1536, at + 1536, 512);
+			image_fill(buf + 2 * BLK, at + 2 * BLK, BLK);
+		}
+		CHECK(image_is(buf, at, len));
+	}
+}
+
 const struct kmod_test requests_tests[] = {
 #define T(x) { #x, x }
 	T(read_missing),
@@ -384,6 +438,7 @@ const struct kmod_test requests_tests[] = {
 	T(zeroes_past_image),
 	T(inv12_previous_tenant),
 	T(nowait),
+	T(inv31_changing_pages),
 #undef T
 	{ NULL, NULL }
 };

@@ -96,7 +96,8 @@ int now_ms(void)
 }
 
 static const struct kmod_test *const groups[] = {
-	requests_tests, durability_tests, control_tests, faults_tests, disk_tests, races_tests
+	requests_tests, durability_tests, control_tests, faults_tests, disk_tests,
+	memory_tests, races_tests
 };
 
 static bool wanted(const char *name, int argc, char **argv)
@@ -120,6 +121,7 @@ static void clean_up(void)
 	}
 	close(ctl);
 	requests_fail(disk, false);
+	memory_recover();
 	if (!access(BAD, F_OK))
 		dm_remove();
 }

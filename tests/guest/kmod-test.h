@@ -15,8 +15,8 @@ struct kmod_test {
 };
 
 extern const struct kmod_test requests_tests[], durability_tests[], control_tests[], faults_tests[],
-	disk_tests[],
-			      races_tests[];	/* only where they are named */
+	disk_tests[], memory_tests[],
+	races_tests[];	/* only where they are named */
 
 /* The local disk, a slow dm-delay over it, another of its size. */
 extern const char *disk, *slow, *copy;
@@ -56,5 +56,15 @@ void requests_fail(const char *what, bool fail);
 void null_create(void);
 void null_pull(void);
 void null_remove(void);
+
+/* Allocations that fail: those of the module, or by others on its behalf. */
+
+/* Each, in every context, while on; says how many have. */
+void memory_fail(void);
+unsigned long memory_recover(void);
+/* The nth of this thread from now on. */
+void memory_fail_nth(unsigned int n);
+/* Ends that; true when it came to it. */
+bool memory_failed_nth(void);
 
 #endif /* KMOD_TEST_H */
