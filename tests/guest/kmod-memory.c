@@ -267,7 +267,7 @@ static void inv29_memory_pressure(void)
 	fd = open(path, O_RDWR);
 	CHECK(fd >= 0);
 	/* Through the cache; every other MiB off by half a block, which has to be fetched. */
-	for (int i = 0; i < 48; i++) {
+	for (int i = 0; i < 24; i++) {
 		uint64_t off = i * MIB + i % 2 * 2048;
 
 		host_fill(w, off, MIB - 8192, 5);
@@ -275,7 +275,7 @@ static void inv29_memory_pressure(void)
 	}
 	CHECK(!fsync(fd));
 	close(fd);
-	for (int i = 0; i < 48; i++) {
+	for (int i = 0; i < 24; i++) {
 		uint64_t off = i * MIB + i % 2 * 2048;
 
 		CHECK(io_do(p.dev, IO_READ, off, MIB - 8192, buf) == MIB - 8192);

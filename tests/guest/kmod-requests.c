@@ -378,7 +378,7 @@ static void *scribble(void *arg)
 
 	for (uint8_t n = 0; !s->stop; n++) {
 		memset(s->buf, n, s->len);
-		usleep(100);
+		usleep(500);
 	}
 	return NULL;
 }

@@ -106,6 +106,16 @@ expect good 'an injected fault with its stack' <<'GOOD'
 [    1.000004]  <TASK>
 GOOD
 
+expect good 'memory that a test takes away' <<'GOOD'
+[    1.000000] kmod-test: vmalloc error: size 4096, align 0x1, vm_struct allocation failed
+[    1.000003] Call Trace:
+GOOD
+
+{
+	echo '[    1.000000] sluiced: vmalloc error: size 4096, align 0x1, vm_struct allocation failed'
+	echo '[    1.000003] Call Trace:'
+} | expect bad 'memory that was not there'
+
 {
 	echo '[    1.000000] FAULT_INJECTION: forcing a failure.'
 	echo '[    1.000003] Call Trace:'

@@ -33,6 +33,7 @@ headers=(
 	'double fault|stack guard page|divide error:|invalid opcode:|Kernel panic'
 	'(list|slab|heap|stack) ?(add|del|pointer|memory)? ?corruption|list_(add|del) corruption'
 	'Poison overwritten|Redzone overwritten|padding overwritten|Bad page'
+	'vmalloc error: size '
 	'page allocation failure|Out of memory:|invoked oom-killer'
 	"debugfs: .* already present|cannot create duplicate filename"
 	'tried to init an initialized object|still has locks held|held lock freed'
