@@ -89,7 +89,7 @@ guest deploy --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/deploy.s
 	under_load resumed source_lost paused from_file
 guest deploy-killed --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/deploy.sh \
 	killed stopped
-guest kmod --disk new:80M --disk new:80M --disk new:80M -- tests/guest/kmod.sh
+guest kmod --append kmemleak=on --disk new:80M --disk new:80M --disk new:80M -- tests/guest/kmod.sh
 # Only by name: for the race detector, or since they take long (make check-sources).
 if [ ${#names[@]} != 0 ]; then
 	guest races --disk new:80M --disk new:80M --disk new:80M -- tests/guest/kmod.sh \

@@ -97,7 +97,7 @@ int now_ms(void)
 
 static const struct kmod_test *const groups[] = {
 	requests_tests, durability_tests, control_tests, faults_tests, disk_tests,
-	memory_tests, stress_tests, races_tests
+	memory_tests, stress_tests, unload_tests, races_tests
 };
 
 static bool wanted(const char *name, int argc, char **argv)

@@ -15,7 +15,7 @@ struct kmod_test {
 };
 
 extern const struct kmod_test requests_tests[], durability_tests[], control_tests[], faults_tests[],
-	disk_tests[], memory_tests[], stress_tests[],
+	disk_tests[], memory_tests[], stress_tests[], unload_tests[],
 	races_tests[];	/* only where they are named */
 
 /* The local disk, a slow dm-delay over it, another of its size. */
