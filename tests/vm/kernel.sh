@@ -38,7 +38,7 @@ kcsan)
 esac
 
 # What they change, without what they say about it.
-changes() { sed -n '/^--- /,$p' "$HERE"/patches/*.patch; }
+changes() { sed -s -n '/^--- /,$p' "$HERE"/patches/*.patch; }
 patched=$src/.patched-$(changes | sha256sum | cut -c1-12)
 
 fetch_source() {
