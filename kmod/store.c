@@ -42,8 +42,8 @@ int sluice_store_init(struct sluice_store *store)
 	u64 i;
 
 	store->sequence = kvmalloc_array(store->layout.map_pages, sizeof(u64), GFP_KERNEL);
-	/* The page behind the last is the round's copy of a page's words. */
-	store->buffer = vmalloc((SLUICE_ROUND_PAGES + 1) * SLUICE_MEDIA_BYTES);
+	/* Behind the pages: the round's copy of a page's words, a superblock. */
+	store->buffer = vmalloc((SLUICE_ROUND_PAGES + 2) * SLUICE_MEDIA_BYTES);
 	store->ios = kvcalloc(SLUICE_ROUND_PAGES, sizeof(*store->ios), GFP_KERNEL);
 	if (!store->sequence || !store->buffer || !store->ios) {
 		sluice_store_exit(store);
@@ -67,11 +67,9 @@ void sluice_store_exit(struct sluice_store *store)
 int sluice_store_write_super(struct sluice_device *dev)
 {
 	struct sluice_store *store = &dev->store;
-	void *buf = vmalloc(SLUICE_MEDIA_BYTES);
+	void *buf = store->buffer + (SLUICE_ROUND_PAGES + 1) * SLUICE_MEDIA_BYTES;
 	int copy, err = 0;
 
-	if (!buf)
-		return -ENOMEM;
 	store->super.sequence++;
 	/*
 	 * One copy after the other, each durable before the next is touched:
@@ -82,7 +80,6 @@ int sluice_store_write_super(struct sluice_device *dev)
 		err = sluice_local_rw(dev->local, REQ_OP_WRITE | REQ_SYNC | REQ_PREFLUSH | REQ_FUA,
 				      store->layout.super_offset[copy], buf, SLUICE_MEDIA_BYTES);
 	}
-	vfree(buf);
 	return err;
 }
 

@@ -17,7 +17,7 @@
 /* The first ones each, then ever fewer: most are pages of one large buffer. */
 static unsigned int after(unsigned int n)
 {
-	return getenv("SLUICE_STRESS") || n < 24 ? n + 1 : n + n / 2;
+	return getenv("SLUICE_STRESS") || n < 8 ? n + 1 : n + n / 2;
 }
 
 /* Whatever allocation it was: the next open finds nothing left of it. */
@@ -45,7 +45,7 @@ static void sweep_open(uint32_t flags)
 		close(p.ctl);
 	}
 	printf("%s: %u allocations, %u of those tried refuse\n", puppet_test, n, refused);
-	CHECK(refused > 10);
+	CHECK(refused > 4);
 }
 
 static void inv29_open_without_memory(void)
@@ -98,29 +98,21 @@ static void inv29_attach_without_memory(void)
 	puppet_stop(&p);
 }
 
-/* Completing takes a buffer for the superblock: try again. */
+/* What is all local is recorded without asking for memory. */
 static void inv29_complete_without_memory(void)
 {
 	struct sluice_generation g = { };
-	bool failed = true;
 	struct puppet p;
 
 	puppet_init(&p, disk, MIB);
 	p.namespace_bytes = MIB;
 	puppet_start(&p);
+	memory_fail();
 	puppet_fill_all(&p);
 	g.generation = p.gen;
-	for (unsigned int n = 1; failed; n++) {
-		int err;
-
-		memory_fail_nth(n);
-		err = ioctl(p.fd, SLUICE_IOC_COMPLETE, &g) ? -errno : 0;
-		failed = memory_failed_nth();
-		CHECK(!err || (failed && err == -ENOMEM));
-		CHECK((puppet_stat(&p).state == SLUICE_STATE_COMPLETE) == !err);
-		if (!err)
-			break;
-	}
+	CHECK(!ioctl(p.fd, SLUICE_IOC_COMPLETE, &g));
+	CHECK(puppet_stat(&p).state == SLUICE_STATE_COMPLETE);
+	CHECK(memory_recover() > 0);
 	puppet_stop(&p);
 }
 
@@ -242,7 +234,7 @@ static void hog(volatile bool *stop)
 }
 
 /* Dirty pages of the host's, whose way out leads through the module. */
-static void inv29_memory_pressure(void)
+static void memory_pressure(void)
 {
 	bool *stop = mmap(NULL, BLK, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	uint8_t *w = buffer(MIB), *buf = buffer(MIB);
@@ -285,6 +277,16 @@ static void inv29_memory_pressure(void)
 	*stop = true;
 	CHECK(waitpid(pid, &status, 0) == pid && !status);
 	puppet_stop(&p);
+}
+
+static void inv29_memory_pressure(void)
+{
+	/* Half a minute; what is to be seen by then others have seen. */
+	if (!getenv("SLUICE_STRESS")) {
+		printf("%s is left out\n", puppet_test);
+		return;
+	}
+	memory_pressure();
 }
 
 const struct kmod_test memory_tests[] = {
