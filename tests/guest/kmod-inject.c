@@ -175,7 +175,7 @@ void null_remove(void)
 	CHECK(!rmdir(NULLB));
 }
 
-void requests_fail(const char *what, bool fail)
+static void fail_requests(const char *what, bool fail, const char *times)
 {
 	char path[128], name[64];
 
@@ -183,10 +183,20 @@ void requests_fail(const char *what, bool fail)
 	snprintf(path, sizeof(path), "/sys/block/%s/make-it-fail", basename(name));
 	if (fail) {
 		sysfs_write(FAULTS "fail_make_request/verbose", "0");
-		sysfs_write(FAULTS "fail_make_request/times", "-1");
+		sysfs_write(FAULTS "fail_make_request/times", times);
 		sysfs_write(FAULTS "fail_make_request/probability", "100");
 	}
 	sysfs_write(path, fail ? "1" : "0");
+}
+
+void requests_fail(const char *what, bool fail)
+{
+	fail_requests(what, fail, "-1");
+}
+
+void request_fails(const char *what)
+{
+	fail_requests(what, true, "1");
 }
 
 static const char *const allocators[] = { "failslab", "fail_page_alloc" };

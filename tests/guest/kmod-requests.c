@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <linux/fs.h>
@@ -37,6 +38,27 @@ static void read_missing(void)
 	CHECK(image_is(buf, 5 * BLK, 2 * BLK));
 	CHECK(!puppet_event(&p, &e, 50));
 	CHECK(puppet_stat(&p).parked == 0);
+	puppet_stop(&p);
+}
+
+/* A read waits, the host writes over half of it, the fill brings all. */
+static void inv7_write_before_fill(void)
+{
+	uint8_t *buf = buffer(2 * BLK), *w = buffer(BLK);
+	struct sluice_event e;
+	struct puppet p;
+	struct io io;
+
+	puppet_init(&p, disk, IMAGE);
+	puppet_start(&p);
+	io_start(&io, p.dev, IO_READ, 8 * BLK, 2 * BLK, buf);
+	CHECK(puppet_event(&p, &e, 5000) && e.block == 8);
+	host_fill(w, 8 * BLK, BLK, 1);
+	CHECK(io_do(p.dev, IO_WRITE, 8 * BLK, BLK, w) == BLK);
+	CHECK(!io_done(&io, 50));
+	CHECK(puppet_commit(&p, 8, 2) == 1);
+	CHECK(io_wait(&io) == 2 * BLK);
+	CHECK(host_is(buf, 8 * BLK, BLK, 1) && image_is(buf + BLK, 9 * BLK, BLK));
 	puppet_stop(&p);
 }
 
@@ -251,16 +273,37 @@ static void write_needs_no_daemon(void)
 	puppet_stop(&p);
 }
 
+/* Discards that a disk was sent. */
+static unsigned long discards(const char *path)
+{
+	unsigned long n;
+	char stats[64];
+	struct stat st;
+	FILE *f;
+
+	CHECK(!stat(path, &st));
+	snprintf(stats, sizeof(stats), "/sys/dev/block/%u:%u/stat", major(st.st_rdev),
+		 minor(st.st_rdev));
+	f = fopen(stats, "r");
+	CHECK(f && fscanf(f, "%*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %lu", &n) == 1);
+	fclose(f);
+	return n;
+}
+
 /* dm-clone's second: a discarded missing block shows the previous tenant. */
 static void inv17_discard_of_missing(void)
 {
+	unsigned long sent;
 	struct puppet p;
 	uint8_t *buf = buffer(8 * BLK);
 
 	stale(disk, IMAGE);
 	puppet_init(&p, disk, IMAGE);
 	puppet_start(&p);
+	/* A hint would do on this disk, but not on each. */
+	sent = discards(disk);
 	CHECK(io_do(p.dev, IO_DISCARD, 40 * BLK, 4 * BLK, NULL) == 0);
+	CHECK(discards(disk) == sent);
 	CHECK(io_do(p.dev, IO_SYNC, 0, 0, NULL) == 0);
 	CHECK(puppet_commit(&p, 40, 8) == 4);
 	CHECK(io_do(p.dev, IO_READ, 40 * BLK, 8 * BLK, buf) == 8 * BLK);
@@ -424,6 +467,7 @@ const struct kmod_test requests_tests[] = {
 #define T(x) { #x, x }
 	T(read_missing),
 	T(reads_join),
+	T(inv7_write_before_fill),
 	T(inv6_mixed),
 	T(inv6_short_last_block),
 	T(inv1_inv2_fill_then_write),

@@ -50,6 +50,8 @@ void dust_good(uint64_t block);
 
 /* Every request to a disk fails. */
 void requests_fail(const char *what, bool fail);
+/* The next one does, and none after it. */
+void request_fails(const char *what);
 
 /* A disk of 64 MiB in memory, with a cache and FUA, that can be pulled. */
 #define GONE "/dev/gone"
