@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # guest.sh [NAME]...: the guest tests, each in a fresh KASAN+lockdep guest whose
-# kernel log is scanned after it. Ends with "N passed, N failed".
+# kernel log is scanned after it. Ends with "N passed, N failed". SLUICE_STRESS in
+# the environment: the long variants, the stress so many times as long.
 
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/vm/lib.sh"
@@ -38,6 +39,7 @@ run() {
 	shift
 	rm -rf "$out"
 	tests/vm/guest.sh --kernel "$flavour" --out "$out" --env SLUICE_KO="$SLUICE_TOP/$ko" \
+		${SLUICE_STRESS:+--env SLUICE_STRESS="$SLUICE_STRESS"} \
 		"${options[@]}" "$@" >"$out.log" 2>&1 || status=$?
 	last=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$out.log" | tail -1) || true
 	if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
@@ -89,6 +91,9 @@ guest deploy --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/deploy.s
 	under_load resumed source_lost paused from_file
 guest deploy-killed --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/deploy.sh \
 	killed stopped
+guest faults --memory 3072 --append kmemleak=on --disk "$disk" --disk new:68M -- \
+	tests/guest/faults.sh inv22_unreadable_source inv15_changing_image \
+	${SLUICE_STRESS:+inv21_local_disk inv28_silent_daemon}
 guest kmod --append kmemleak=on --disk new:80M --disk new:80M --disk new:80M -- tests/guest/kmod.sh
 # Only by name: for the race detector, or since they take long (make check-sources).
 if [ ${#names[@]} != 0 ]; then
