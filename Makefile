@@ -21,7 +21,7 @@ TOOLS_LIBS := -lsmartcols $(COMMON_LIBS)
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-.PHONY: all user module guest-tools deps check check-static check-unit check-guest check-sources check-crash check-kcsan check-model fuzz check-lab crash-tools lab-iops demo demo-local style clean
+.PHONY: all user module guest-tools deps check check-static check-unit check-guest check-sources check-crash check-kcsan check-removed check-model fuzz check-lab crash-tools lab-iops demo demo-local style clean
 
 all: user module
 
@@ -119,6 +119,10 @@ check-crash: deps
 # Everything that runs at once, in a kernel that watches for data races.
 check-kcsan: deps user
 	tests/kcsan/run.sh
+
+# The module without what upholds its invariants, one thing at a time: tests must fail.
+check-removed: deps user
+	tests/removed/run.sh $(NAME)
 
 # One block's protocol, by exhaustion.
 check-model: deps

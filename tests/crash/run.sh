@@ -25,11 +25,7 @@ make -s crash-tools guest-tools user >&2
 ko=build/kmod-mutants/sluice.ko
 build_mutants() {
 	local dir=build/kmod-mutants/src
-	rm -rf "$dir"
-	mkdir -p "$dir"
-	cp --parents -r Kbuild kmod "$dir"
-	patch -s -p1 -d "$dir" <"$here/mutants.patch" >&2 ||
-		die "$here/mutants.patch does not apply: make the same bugs again in what has changed"
+	module_sources "$dir" "$here/mutants.patch"
 	make -s -C "$kernel/build" M="$(realpath "$dir")" SLUICE_VERSION=mutants modules >&2
 	gcc -std=gnu11 -O2 -D_GNU_SOURCE -DCRASH_MUTANTS -I"$dir/kmod" -Ikmod/uapi \
 		-o build/tests/crash-enumerate-mutants "$here"/{enumerate,sample,disk,oracle,log}.c \

@@ -479,6 +479,14 @@ static void inv30_limits(void)
 	CHECK(sysfs_u64(&p, "sluice", "total_blocks") == p.namespace_bytes / BLK);
 	CHECK(sysfs_u64(&p, "sluice", "image_bytes") == IMAGE);
 	puppet_stop(&p);
+
+	/* A disk's chunks are its own affair. */
+	dm_create(0, disk_bytes(disk) / 512, "striped");
+	puppet_init(&p, BAD, IMAGE);
+	puppet_start(&p);
+	CHECK(sysfs_u64(&p, "queue", "chunk_sectors") == 0);
+	puppet_stop(&p);
+	dm_remove();
 }
 
 struct worker {

@@ -399,6 +399,70 @@ static void inv16_complete_with_a_hole(void)
 	CHECK(p.refusal == SLUICE_REFUSED_MAP);
 }
 
+/* Discards go to the local disk for what has its bit; the bit stays, crash or not. */
+static void inv19_passdown(void)
+{
+	uint8_t *before = buffer(4 * BLK), *after = buffer(4 * BLK);
+	struct puppet p;
+	struct io io;
+
+	puppet_init(&p, slow, IMAGE);
+	puppet_start(&p);
+	/* Beside a fill: the block's content is one thing or the other, and stays that. */
+	puppet_commit_start(&p, 16, 4);
+	io_start(&io, p.dev, IO_DISCARD, 16 * BLK, 4 * BLK, NULL);
+	CHECK(io_wait(&io) == 0 && puppet_reap(&p) == 4);
+	CHECK(puppet_resident(&p, 16) && puppet_resident(&p, 19));
+	CHECK(io_do(p.dev, IO_READ, 16 * BLK, 4 * BLK, before) == 4 * BLK);
+	for (int i = 0; i < 4; i++)
+		CHECK(image_is(before + i * BLK, (16 + i) * BLK, BLK) ||
+		      all_is(before + i * BLK, BLK, 0));
+	puppet_stop(&p);
+
+	puppet_init(&p, disk, IMAGE);
+	puppet_start(&p);
+	CHECK(puppet_commit(&p, 8, 4) == 4);
+	/* Of a missing one: its bit comes with it. */
+	CHECK(io_do(p.dev, IO_DISCARD, 40 * BLK, BLK, NULL) == 0 && puppet_resident(&p, 40));
+	CHECK(io_do(p.dev, IO_DISCARD, 8 * BLK, 4 * BLK, NULL) == 0);
+	CHECK(io_do(p.dev, IO_SYNC, 0, 0, NULL) == 0);
+	CHECK(io_do(p.dev, IO_READ, 8 * BLK, 4 * BLK, before) == 4 * BLK);
+	crash_copy();
+	puppet_stop(&p);
+	puppet_init(&p, copy, IMAGE);
+	CHECK(!puppet_open(&p, SLUICE_OPEN_IDENTITY) && !puppet_attach(&p));
+	puppet_open_bdev(&p);
+	CHECK(puppet_commit(&p, 8, 4) == 0);
+	CHECK(io_do(p.dev, IO_READ, 8 * BLK, 4 * BLK, after) == 4 * BLK);
+	CHECK(!memcmp(before, after, 4 * BLK));
+	puppet_stop(&p);
+}
+
+/* What is counted is what the map has, whoever set it, and after an opening. */
+static void inv33_counters(void)
+{
+	uint8_t *w = buffer(3 * BLK);
+	struct sluice_stat st;
+	struct puppet p;
+
+	puppet_init(&p, disk, IMAGE);
+	p.namespace_bytes = IMAGE;
+	puppet_start(&p);
+	CHECK(puppet_stat(&p).resident_blocks == 0);
+	CHECK(puppet_commit(&p, 10, 6) == 6 && puppet_commit(&p, 12, 8) == 4);
+	CHECK(io_do(p.dev, IO_WRITE, 18 * BLK, 3 * BLK, w) == 3 * BLK);
+	CHECK(io_do(p.dev, IO_ZERO, 100 * BLK, BLK, NULL) == 0);
+	CHECK(puppet_zero(&p, 200, 100) == 100);
+	st = puppet_stat(&p);
+	CHECK(st.resident_blocks == 112 && st.resident_blocks == puppet_map_count(&p));
+	CHECK(st.fill_blocks == 110 && st.host_blocks == 2);
+	puppet_shut(&p);
+	CHECK(!puppet_open(&p, SLUICE_OPEN_IDENTITY) && !puppet_attach(&p));
+	puppet_open_bdev(&p);
+	CHECK(puppet_stat(&p).resident_blocks == 112 && puppet_map_count(&p) == 112);
+	puppet_stop(&p);
+}
+
 const struct kmod_test durability_tests[] = {
 #define T(x) { #x, x }
 	T(inv5_failed_write_leaves_missing),
@@ -414,6 +478,8 @@ const struct kmod_test durability_tests[] = {
 	T(inv13_map_damage),
 	T(inv16_complete),
 	T(inv16_complete_with_a_hole),
+	T(inv19_passdown),
+	T(inv33_counters),
 #undef T
 	{ NULL, NULL }
 };

@@ -56,6 +56,8 @@ static size_t target_line(struct dm_target_spec *spec, uint64_t from, uint64_t n
 	else if (!strcmp(target, "flakey"))
 		/* Down for ever. */
 		len = sprintf(args, "%s %llu 0 3600 1 error_writes", disk, f);
+	else if (!strcmp(target, "striped"))
+		len = sprintf(args, "1 64 %s %llu", disk, f);
 	else
 		len = sprintf(args, "%s %llu", disk, f);
 	spec->next = sizeof(*spec) + (len + 8) / 8 * 8;

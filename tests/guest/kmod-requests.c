@@ -153,15 +153,19 @@ static void inv1_inv2_fill_then_write(void)
 	struct puppet p;
 	struct io io;
 	uint8_t *buf = buffer(2 * BLK), *w = buffer(BLK);
+	int since;
 
 	puppet_init(&p, slow, IMAGE);
 	puppet_start(&p);
 	host_fill(w, 8 * BLK, BLK, 3);
+	since = now_ms();
 	puppet_commit_start(&p, 8, 2);
 	io_start(&io, p.dev, IO_WRITE, 8 * BLK, BLK, w);
 	CHECK(!io_done(&io, 100));
 	CHECK(puppet_reap(&p) == 2);
 	CHECK(io_wait(&io) == BLK);
+	/* One after the other, each its 300 ms: the delay counts in ticks. */
+	CHECK(now_ms() - since >= 590);
 	CHECK(io_do(p.dev, IO_READ, 8 * BLK, 2 * BLK, buf) == 2 * BLK);
 	CHECK(host_is(buf, 8 * BLK, BLK, 3) && image_is(buf + BLK, 9 * BLK, BLK));
 	puppet_stop(&p);

@@ -10,12 +10,8 @@ dir=${1:?usage: module.sh DIR [PATCH]} patch=${2:-}
 here=tests/kcsan
 
 kernel=$(tests/vm/kernel.sh kcsan)
-rm -rf "$dir"
-mkdir -p "$dir"
-cp --parents -r Kbuild kmod "$dir"
+module_sources "$dir" "$patch"
 cp "$here/weigh.c" "$dir"
-[ -z "$patch" ] || patch -s -p1 -d "$dir" <"$patch" >&2 ||
-	die "$patch does not apply: seed the same races in what has changed"
 {
 	echo 'sluice-y += weigh.o'
 	echo 'KCSAN_SANITIZE_weigh.o := n'

@@ -69,3 +69,13 @@ apt_root() {
 	APT_CONFIG=$root/apt.conf apt-get -q update >&2
 	printf '%s\n' "$root/apt.conf"
 }
+
+# module_sources DIR [PATCH]: what the module is built from, patched, in DIR, which is
+# made anew.
+module_sources() {
+	rm -rf "$1"
+	mkdir -p "$1"
+	(cd "$SLUICE_TOP" && cp --parents -r Kbuild kmod "$(realpath "$1")")
+	[ -z "${2:-}" ] || patch -s -p1 -d "$1" <"$2" >&2 ||
+		die "$2 does not apply: do the same to what has changed"
+}
