@@ -91,7 +91,7 @@ guest deploy --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/deploy.s
 	under_load resumed source_lost paused from_file
 guest deploy-killed --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/deploy.sh \
 	killed stopped
-guest faults --memory 3072 --append kmemleak=on --disk "$disk" --disk new:68M -- \
+guest faults --memory 3072 ${SLUICE_STRESS:+--append kmemleak=on} --disk "$disk" --disk new:68M -- \
 	tests/guest/faults.sh inv22_unreadable_source inv15_changing_image \
 	${SLUICE_STRESS:+inv21_local_disk inv28_silent_daemon}
 guest kmod --append kmemleak=on --disk new:80M --disk new:80M --disk new:80M -- tests/guest/kmod.sh
