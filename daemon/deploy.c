@@ -117,7 +117,7 @@ static const char *source_of(struct deploy *deploy)
 	return sluiced_paths_active(&deploy->request.record.paths)->uri;
 }
 
-/* The first that there is; others are looked at when they are needed. */
+/* The first that can be read; others are looked at when they are needed. */
 static bool open_source(struct deploy *deploy)
 {
 	struct sluiced_paths *paths = &deploy->request.record.paths;
@@ -127,8 +127,14 @@ static bool open_source(struct deploy *deploy)
 	for (i = 0; i < paths->count; i++) {
 		paths->active = i;
 		if (!sluiced_source_open(&deploy->source, source_of(deploy), "", deploy->options,
-					 why, sizeof(why)))
-			return true;
+					 why, sizeof(why))) {
+			if (!sluiced_source_sample(deploy->source, source_of(deploy), why,
+						   sizeof(why)))
+				return true;
+			sluiced_source_close(deploy->source);
+			sluiced_source_free(deploy->source);
+			deploy->source = NULL;
+		}
 		/* The most wanted one's trouble is told. */
 		if (!i)
 			sluiced_fault(&deploy->fault, SLUICED_SOURCE_UNREACHABLE, "%s", why);
@@ -140,7 +146,6 @@ static bool check_image(struct deploy *deploy, const struct sluiced_localdisk *d
 {
 	const struct sluiced_record *r = &deploy->request.record;
 	const struct sluice_image *image = &deploy->source->image;
-	char why[SLUICED_WHY_LEN];
 
 	if (image->logical_block != 512 && image->logical_block != 4096)
 		return sluiced_fault(&deploy->fault, SLUICED_IMAGE_UNUSABLE,
@@ -169,8 +174,6 @@ static bool check_image(struct deploy *deploy, const struct sluiced_localdisk *d
 				     "The size %llu is less than the image's %llu bytes or no multiple of %u.",
 				     (unsigned long long)deploy->request.bytes,
 				     (unsigned long long)image->bytes, image->logical_block);
-	if (sluiced_source_sample(deploy->source, source_of(deploy), why, sizeof(why)))
-		return sluiced_fault(&deploy->fault, SLUICED_SOURCE_UNREACHABLE, "%s", why);
 	return true;
 }
 

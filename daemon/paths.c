@@ -69,3 +69,13 @@ struct sluiced_path *sluiced_paths_active(struct sluiced_paths *paths)
 {
 	return &paths->path[paths->active];
 }
+
+struct sluiced_path *sluiced_paths_best(struct sluiced_paths *paths)
+{
+	size_t i;
+
+	for (i = 0; i < paths->count; i++)
+		if (!paths->path[i].wrong)
+			return &paths->path[i];
+	return sluiced_paths_active(paths);
+}

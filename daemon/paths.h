@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The paths of a deployment: where its one image may be read, most wanted first.
- * One is active; when it fails the next one is, and after the last the first.
+ * One is active; when it fails the next one is, and after the last the first. While a
+ * less wanted one is active the most wanted is tried now and then.
  */
 #ifndef SLUICED_PATHS_H
 #define SLUICED_PATHS_H
@@ -23,7 +24,7 @@ struct sluiced_path {
 	char stamp[SLUICED_STAMP_LEN];
 	char id[SLUICE_ID_LEN];		/* of the image, as this path has it; or empty */
 	bool known;			/* it had the image once: another one is a change */
-	bool wrong;			/* it never had, and is not tried any more */
+	bool wrong;			/* it has another, and is not tried any more */
 };
 
 /* Never empty while in use. */
@@ -48,5 +49,8 @@ bool sluiced_paths_next(struct sluiced_paths *paths);
 size_t sluiced_paths_usable(const struct sluiced_paths *paths);
 
 struct sluiced_path *sluiced_paths_active(struct sluiced_paths *paths);
+
+/* The most wanted one that is not wrong. */
+struct sluiced_path *sluiced_paths_best(struct sluiced_paths *paths);
 
 #endif /* SLUICED_PATHS_H */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Hosts wait 20 s: a source that is back should not wait long to be noticed. */
@@ -17,22 +18,39 @@
 #define LOOK_MS		5000
 #define LOOKS_A_SAMPLE	6
 
+/*
+ * A more wanted path is tried beside the one in use: leaving that to find the other
+ * still gone would let a host wait for nothing. Ever less often, until one source has
+ * been good for longer than that.
+ */
+#define PROBE_MS	15000
+#define PROBE_MAX_MS	480000
+
 /* How often the end of reads on a closed source is looked for. */
 #define REAP_MS		20
 
-static void open_source(struct sluiced_supply *s)
+static void close_source(struct sluiced_source **source)
 {
-	s->err = sluiced_source_open(&s->subject, s->path.uri, s->path.hint, s->options, s->why,
-				     sizeof(s->why));
-	if (s->err)
-		return;
-	s->err = sluiced_source_recognise(s->subject, s->path.uri, &s->was, s->path.stamp, s->why,
-					  sizeof(s->why));
-	if (!s->err)
-		return;
-	sluiced_source_close(s->subject);
-	sluiced_source_free(s->subject);
-	s->subject = NULL;
+	sluiced_source_close(*source);
+	sluiced_source_free(*source);
+	*source = NULL;
+}
+
+/* Of @path, when it has the image @was. Blocks. */
+static int open_path(struct sluiced_supply *s, struct sluiced_source **source,
+		     const struct sluiced_path *path, const struct sluice_image *was,
+		     char why[SLUICED_WHY_LEN])
+{
+	int err = sluiced_source_open(source, path->uri, path->hint, s->options, why,
+				      SLUICED_WHY_LEN);
+
+	if (err)
+		return err;
+	err = sluiced_source_recognise(*source, path->uri, was, path->stamp, why,
+				       SLUICED_WHY_LEN);
+	if (err)
+		close_source(source);
+	return err;
 }
 
 static void work(struct sluiced_job *job)
@@ -42,7 +60,7 @@ static void work(struct sluiced_job *job)
 	s->ran = true;
 	switch (s->task) {
 	case SLUICED_SUPPLY_OPEN:
-		open_source(s);
+		s->err = open_path(s, &s->subject, &s->path, &s->was, s->why);
 		break;
 	case SLUICED_SUPPLY_CLOSE:
 		sluiced_source_close(s->subject);
@@ -81,6 +99,8 @@ static void retire(struct sluiced_supply *s)
 	s->retired = s->source;
 	s->retired_closed = false;
 	s->source = NULL;
+	if (sluiced_now_ms() - s->probe.since > PROBE_MAX_MS)
+		s->probe.pause_ms = PROBE_MS;
 	sluiced_source_retire(s->retired);
 	s->ops->source(s->ctx, NULL);
 }
@@ -106,6 +126,12 @@ static bool dispose(struct sluiced_supply *s)
 	return true;
 }
 
+static bool probes_active(const struct sluiced_supply *s)
+{
+	return s->probe.job.running &&
+	       !strcmp(s->probe.path.uri, sluiced_paths_active(s->paths)->uri);
+}
+
 /* Starts what is to be done next. One job at a time: its end comes back here. */
 static void advance(struct sluiced_supply *s)
 {
@@ -121,10 +147,13 @@ static void advance(struct sluiced_supply *s)
 		return;
 	if (!s->wanted) {
 		sluiced_timer_stop(&s->timer);
-		if (!was_idle)
+		if (!was_idle && sluiced_supply_is_idle(s))
 			s->ops->idle(s->ctx);
 	} else if (now < s->retry_at) {
 		wait_ms(s, s->retry_at - now);
+	} else if (!s->source && probes_active(s)) {
+		/* Not twice at once: some kinds would find the other's connection. */
+		wait_ms(s, REAP_MS);
 	} else if (!s->source) {
 		start_job(s, SLUICED_SUPPLY_OPEN, NULL);
 	} else if (s->verify) {
@@ -136,9 +165,12 @@ static void back_off(struct sluiced_supply *s)
 {
 	uint64_t pause = s->tries < 6 ? RETRY_MS << s->tries : RETRY_MAX_MS;
 
+	if (pause > RETRY_MAX_MS)
+		pause = RETRY_MAX_MS;
 	s->tries++;
 	s->round = 0;
-	s->retry_at = sluiced_now_ms() + (pause < RETRY_MAX_MS ? pause : RETRY_MAX_MS);
+	/* A server that comes back meets all of its cards, but not at once. */
+	s->retry_at = sluiced_now_ms() + pause - arc4random_uniform(pause / 2);
 }
 
 /* What there is to know of the path for the next opening. */
@@ -165,6 +197,8 @@ static void opened(struct sluiced_supply *s)
 	s->retry_at = 0;
 	s->looks = 0;
 	s->look_at = sluiced_now_ms() + LOOK_MS;
+	s->probe.since = sluiced_now_ms();
+	s->probe.at = s->probe.since + s->probe.pause_ms;
 	if (s->source->resumed) {
 		/* It was not sampled, for those who wait: the next tick sees to it. */
 		s->looks = LOOKS_A_SAMPLE - 1;
@@ -276,6 +310,54 @@ static void job_done(struct sluiced_job *job)
 	}
 }
 
+static void probe_work(struct sluiced_job *job)
+{
+	struct sluiced_probe *probe = container_of(job, struct sluiced_probe, job);
+	struct sluiced_supply *s = container_of(probe, struct sluiced_supply, probe);
+	struct sluiced_source *source;
+	char why[SLUICED_WHY_LEN];
+
+	probe->err = open_path(s, &source, &probe->path, &probe->was, why);
+	/* Opened again to be used, by the one job that does. */
+	if (!probe->err)
+		close_source(&source);
+}
+
+/* Goes back to a path that is there again; no word of one that is not. */
+static void probe_done(struct sluiced_job *job)
+{
+	struct sluiced_probe *probe = container_of(job, struct sluiced_probe, job);
+	struct sluiced_supply *s = container_of(probe, struct sluiced_supply, probe);
+	struct sluiced_path *path = sluiced_paths_find(s->paths, probe->path.uri);
+
+	if (!s->wanted && sluiced_supply_is_idle(s)) {
+		sluiced_timer_stop(&s->timer);
+		s->ops->idle(s->ctx);
+		return;
+	}
+	if (path && probe->err == -ESTALE)
+		/* What is in use has the image: this is not its change. */
+		path->wrong = true;
+	if (probe->err || !path || !s->source || !s->wanted || s->job.running)
+		return;
+	s->paths->active = path - s->paths->path;
+	s->renew = true;
+	advance(s);
+}
+
+static void start_probe(struct sluiced_supply *s, uint64_t now)
+{
+	struct sluiced_probe *probe = &s->probe;
+
+	probe->pause_ms = probe->pause_ms < PROBE_MAX_MS ? 2 * probe->pause_ms : PROBE_MAX_MS;
+	probe->at = now + probe->pause_ms;
+	probe->path = *sluiced_paths_best(s->paths);
+	probe->was = *s->image;
+	memcpy(probe->was.id, probe->path.id, sizeof(probe->was.id));
+	probe->err = -EAGAIN;
+	sluiced_job_start(&probe->job);
+}
+
 static void timer_fired(struct sluiced_timer *timer)
 {
 	advance(container_of(timer, struct sluiced_supply, timer));
@@ -296,6 +378,9 @@ void sluiced_supply_init(struct sluiced_supply *s, struct sluiced_loop *loop,
 		.timer.fire = timer_fired,
 		.job.work = work,
 		.job.done = job_done,
+		.probe.pause_ms = PROBE_MS,
+		.probe.job.work = probe_work,
+		.probe.job.done = probe_done,
 	};
 }
 
@@ -338,7 +423,12 @@ void sluiced_supply_tick(struct sluiced_supply *s)
 {
 	uint64_t now = sluiced_now_ms();
 
-	if (!s->source || s->job.running || !s->wanted || now < s->look_at)
+	if (!s->source || s->job.running || !s->wanted)
+		return;
+	if (now >= s->probe.at && !s->probe.job.running &&
+	    sluiced_paths_best(s->paths) != sluiced_paths_active(s->paths))
+		start_probe(s, now);
+	if (now < s->look_at)
 		return;
 	s->look_at = now + LOOK_MS;
 	start_job(s, ++s->looks % LOOKS_A_SAMPLE ? SLUICED_SUPPLY_LOOK : SLUICED_SUPPLY_SAMPLE,
@@ -354,5 +444,5 @@ void sluiced_supply_stop(struct sluiced_supply *s)
 
 bool sluiced_supply_is_idle(const struct sluiced_supply *s)
 {
-	return !s->source && !s->retired && !s->job.running;
+	return !s->source && !s->retired && !s->job.running && !s->probe.job.running;
 }

@@ -36,6 +36,18 @@ enum sluiced_supply_task {
 	SLUICED_SUPPLY_VERIFY,		/* as that, because it was asked for */
 };
 
+/* Whether a more wanted path than the active one has the image again. */
+struct sluiced_probe {
+	uint64_t at, pause_ms;		/* the next one, and between two */
+	uint64_t since;			/* when the source in use was opened */
+
+	/* The job's while it runs. */
+	struct sluiced_job job;
+	struct sluiced_path path;
+	struct sluice_image was;
+	int err;
+};
+
 struct sluiced_supply {
 	struct sluiced_loop *loop;
 	const struct sluiced_supply_ops *ops;
@@ -65,6 +77,8 @@ struct sluiced_supply {
 	bool ran;
 	int err;
 	char why[SLUICED_WHY_LEN];
+
+	struct sluiced_probe probe;
 };
 
 /*
@@ -94,7 +108,7 @@ void sluiced_supply_leave(struct sluiced_supply *s);
 /* Verifies the image once more, waiting for the source if it must. */
 void sluiced_supply_verify(struct sluiced_supply *s);
 
-/* Now and then, while copying: sees a change early. */
+/* Now and then, while copying: sees a change early, and goes back to a better path. */
 void sluiced_supply_tick(struct sluiced_supply *s);
 
 /* Closes the source. ops->idle follows, unless it is idle now. */

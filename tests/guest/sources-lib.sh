@@ -96,6 +96,30 @@ lio_down() {
 	rmdir "$LIO/core/${1}_0/image" "$LIO/core/${1}_0"
 }
 
+NVME=nvme-tcp://$SRV/$IMAGE_NQN
+
+# nvme_serve FILE: as namespace 1 by the kernel, if it is not.
+nvme_serve() {
+	local sub=$CONFIGFS/nvmet/subsystems/$IMAGE_NQN link=$CONFIGFS/nvmet/ports/900/subsystems/$IMAGE_NQN
+
+	if [ ! -d "$sub" ]; then
+		storage_serve "$1"
+		return
+	fi
+	if [ "$(cat "$sub/namespaces/1/device_path")" != "$1" ]; then
+		echo 0 >"$sub/namespaces/1/enable"
+		echo "$1" >"$sub/namespaces/1/device_path"
+	fi
+	echo 1 >"$sub/namespaces/1/enable"
+	[ -e "$link" ] || in_storage ln -s "$sub" "$link"
+}
+
+# Lets go of every host, and of the file.
+nvme_unserve() {
+	rm "$CONFIGFS/nvmet/ports/900/subsystems/$IMAGE_NQN"
+	echo 0 >"$CONFIGFS/nvmet/subsystems/$IMAGE_NQN/namespaces/1/enable"
+}
+
 # An image of 256 MiB with 20 MiB of data in 20 places: with zeroes that are holes of
 # the file, and some that are written.
 make_holey() {
@@ -150,6 +174,7 @@ until_true() {
 }
 
 state_is() { [ "$(status state)" = "$1" ]; }
+source_is() { [ "$(status source)" = "$1" ]; }
 
 # read_block MIB: a read of a block by who uses the device; says how long it took.
 read_block() {

@@ -354,11 +354,16 @@ paths_fail_over() {
 	unserve one
 	check "two paths: a read when the active one was killed" read_block 60
 	check "two paths: the other one is used" [ "$(status source)" = "$two" ]
+	nbdkit_up one 10817 file /dev/vda
+	check "two paths: the first one is used again once it is there" until_true 60 source_is "$one"
+	check "two paths: a read then" read_block 80
+	unserve one
+	check "two paths: and when that was killed again" read_block 100
 	check "two paths: no request of the host expired" [ "$(status expired)" = 0 ]
 	unserve two
 	check "two paths: without any it is stalled" until_true 20 state_is stalled
 	nbdkit_up one 10817 file /dev/vda
-	check "two paths: the first one is used again" until_true 20 state_is copying
+	check "two paths: it goes on with the first" until_true 20 state_is copying
 
 	nbdkit_up three 10819 file /dev/vda
 	nbdkit_up wrong 10820 file "$WORK/soil"
@@ -391,6 +396,7 @@ paths_differ() {
 	nbdkit_up good 10822 file /dev/vda
 	deploy "nbd://$SRV:10821" --source "nbd://$SRV:10822" --max-rate 4M
 	dmsetup message dusty 0 enable
+	check "the path that cannot be read is in use" source_is "nbd://$SRV:10821"
 	unlimited
 	check "a range that one path cannot read comes from the other" wait_complete
 	detach
@@ -415,7 +421,7 @@ paths_differ() {
 nvme_ids() {
 	local uri="nvme-tcp://$SRV/$IMAGE_NQN" ns=$CONFIGFS/nvmet/subsystems/$IMAGE_NQN/namespaces/1
 
-	storage_serve /dev/vda
+	nvme_serve /dev/vda
 	echo 0 >"$ns/enable"
 	echo 1b4e28ba-2fa1-11d2-883f-0016d3cca427 >"$ns/device_uuid"
 	echo 5f3a4e0f-9b52-4a2d-81c8-90e36f1c0b6e >"$ns/device_nguid"
@@ -428,12 +434,78 @@ nvme_ids() {
 		--source "$uri?uuid=2b4e28ba-2fa1-11d2-883f-0016d3cca427" --local /dev/vdb --format --force
 }
 
+nvme_killed() {
+	nvme_serve /dev/vda
+	deploy "$NVME" --max-rate 4M
+	sleep 1
+	nvme_unserve
+	dd if=/dev/sluice0 of=/tmp/late bs=4k skip=15000 count=1 iflag=direct status=none &
+	reader=$!
+	check "NVMe killed: stalled is said" until_true 20 state_is stalled
+	nvme_serve /dev/vda
+	check "NVMe killed: a read that waited is served" wait "$reader"
+	check "NVMe killed: with the right block" \
+		cmp /tmp/late <(dd if=/dev/vda bs=4k skip=15000 count=1 status=none)
+	check "NVMe killed: it goes on by itself" until_true 10 state_is copying
+	unlimited
+	check "NVMe killed: it completes" wait_complete
+	detach
+	check "NVMe killed: every block equals the image" compare /dev/vda
+}
+
+nvme_black_hole() {
+	nvme_serve /dev/vda
+	deploy "$NVME" --max-rate 4M
+	sleep 1
+	black_hole 100%
+	(sleep 10; black_hole 0%) &
+	hole=$!
+	check "NVMe black hole: a read that begins in it" read_block 60
+	wait "$hole"
+	check "NVMe black hole: no request of the host expired" [ "$(status expired)" = 0 ]
+	unlimited
+	check "NVMe black hole: it completes" wait_complete
+	detach
+	check "NVMe black hole: every block equals the image" compare /dev/vda
+}
+
+# Each answer takes 2 s.
+nvme_slow() {
+	modprobe dm-delay
+	DM_DISABLE_UDEV=1 dmsetup create delayed --table "0 $(blockdev --getsz /dev/vda) delay /dev/vda 0 2000"
+	nvme_serve /dev/mapper/delayed
+	deploy "$NVME"
+	check "NVMe slow: a read is served" read_block 60
+	check "NVMe slow: it completes" wait_complete
+	check "NVMe slow: no request of the host expired" [ "$(status expired)" = 0 ]
+	detach
+	check "NVMe slow: every block equals the image" compare /dev/vda
+	nvme_unserve
+	dmsetup remove delayed
+}
+
+# Another image in the same namespace, of the same size.
+nvme_swapped() {
+	make_soil
+	head -c 64M /dev/vda >"$WORK/swap.img"
+	nvme_serve "$WORK/swap.img"
+	deploy "$NVME" --max-rate 1M
+	sleep 1
+	nvme_unserve
+	nvme_serve "$WORK/soil"
+	check "NVMe swapped: the deployment fails" until_true 30 state_is failed
+	check "NVMe swapped: and says why" grep -q 'its content differs' <("$ctl" status d -o json)
+	detach
+	nvme_unserve
+	rm "$WORK/swap.img"
+}
+
 nvme_auth() {
 	local uri="nvme-tcp://$SRV/$IMAGE_NQN" sub=$CONFIGFS/nvmet/subsystems/$IMAGE_NQN
 	local host=$CONFIGFS/nvmet/hosts key other controllers
 	local deploy=("$ctl" deploy d --local /dev/vdb --format --force --source)
 
-	[ -d "$sub" ] || storage_serve /dev/vda
+	nvme_serve /dev/vda
 	# The host NQN that the daemon made for itself, or the machine's.
 	deploy "$uri" --max-rate 1M
 	hostnqn=$(cat /sys/class/nvme-fabrics/ctl/nvme*/hostnqn | head -1)
@@ -468,7 +540,7 @@ declare -A groups=(
 		nbd_black_hole nbd_slow nbd_range nbd_swapped"
 	[iscsi]="iscsi_tgt iscsi_lio iscsi_killed iscsi_black_hole iscsi_range iscsi_swapped"
 	[paths]="paths_fail_over paths_differ"
-	[nvme]="nvme_ids nvme_auth"
+	[nvme]="nvme_killed nvme_black_hole nvme_slow nvme_swapped nvme_ids nvme_auth"
 )
 [ $# != 0 ] || set -- nbd iscsi paths nvme
 for part; do

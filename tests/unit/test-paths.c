@@ -53,6 +53,18 @@ START_TEST(going_round)
 }
 END_TEST
 
+START_TEST(best_is_first_that_is_right)
+{
+	paths.active = 2;
+	ck_assert_str_eq(sluiced_paths_best(&paths)->uri, "a");
+	paths.path[0].wrong = true;
+	ck_assert_str_eq(sluiced_paths_best(&paths)->uri, "b");
+	paths.path[1].wrong = true;
+	paths.path[2].wrong = true;
+	ck_assert_str_eq(sluiced_paths_best(&paths)->uri, "c");
+}
+END_TEST
+
 START_TEST(removing)
 {
 	paths.active = 1;
@@ -80,6 +92,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, NULL);
 	tcase_add_test(tcase, adding);
 	tcase_add_test(tcase, going_round);
+	tcase_add_test(tcase, best_is_first_that_is_right);
 	tcase_add_test(tcase, removing);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
