@@ -292,6 +292,14 @@ static int write_pages(struct sluice_device *dev, const u64 *pages, unsigned int
 	return blk_status_to_errno(wait.status);
 }
 
+/* A host's own flush that failed beside a round may have been told of its data. */
+static int flush_local(struct sluice_device *dev)
+{
+	int err = blkdev_issue_flush(dev->local);
+
+	return err ?: READ_ONCE(dev->flush_lost) ? -EIO : 0;
+}
+
 int sluice_store_sync(struct sluice_device *dev)
 {
 	struct sluice_store *store = &dev->store;
@@ -315,7 +323,7 @@ int sluice_store_sync(struct sluice_device *dev)
 					   store->super.uuid, pages[i],
 					   store->sequence[pages[i]] + 1, words);
 		}
-		err = blkdev_issue_flush(dev->local);
+		err = flush_local(dev);
 		/*
 		 * A single page goes with FUA where the disk has it: a second
 		 * flush would also write what the host did not ask for.
@@ -324,7 +332,7 @@ int sluice_store_sync(struct sluice_device *dev)
 			err = write_pages(dev, pages, n, REQ_OP_WRITE | REQ_SYNC | REQ_META |
 					  (n == 1 && fua ? REQ_FUA : 0));
 		if (!err && n && !(n == 1 && fua))
-			err = blkdev_issue_flush(dev->local);
+			err = flush_local(dev);
 		trace_sluice_sync(dev->index, n, err);
 		if (err) {
 			sluice_device_fail(dev, "writing its residency map", err);
