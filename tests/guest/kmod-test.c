@@ -95,6 +95,16 @@ int now_ms(void)
 	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+bool left_out(void)
+{
+	const char *kernel = getenv("SLUICE_KERNEL");
+
+	if (!kernel || !strcmp(kernel, "kasan"))
+		return false;
+	printf("%s is left out\n", puppet_test);
+	return true;
+}
+
 static const struct kmod_test *const groups[] = {
 	requests_tests, durability_tests, control_tests, faults_tests, disk_tests,
 	memory_tests, stress_tests, unload_tests, races_tests

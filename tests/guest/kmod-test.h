@@ -29,6 +29,8 @@ uint64_t disk_bytes(const char *path);
 /* What a power cut now would leave of disk, on copy. */
 void crash_copy(void);
 int now_ms(void);
+/* Says that the test is left out where the kernel cannot lose or deny memory: not KASAN's. */
+bool left_out(void);
 
 /* kmod-inject.c: faults below the module and in it. */
 
