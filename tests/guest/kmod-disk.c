@@ -321,6 +321,32 @@ static void inv20_failed_flush_passed_on(void)
 	puppet_stop(&p);
 }
 
+/* One that was passed on fails beside a round, whose own flush then succeeds. */
+static void inv20_failed_flush_beside_round(void)
+{
+	struct puppet p;
+	struct io one, two;
+
+	start_bad(&p, "linear");
+	CHECK(io_do(p.dev, IO_SYNC, 0, 0, NULL) == 0);
+	dm_swap(0, disk_bytes(disk) / 512, "slow-flush");
+	io_start(&one, p.dev, IO_SYNC, 0, 0, NULL);
+	CHECK(!io_done(&one, 200));
+	CHECK(puppet_commit(&p, 100, 1) == 1);
+	request_fails(disk);
+	io_start(&two, p.dev, IO_SYNC, 0, 0, NULL);
+	CHECK(io_wait(&one) == -EIO && io_wait(&two) == -EIO);
+	requests_fail(disk, false);
+	CHECK(puppet_stat(&p).state == SLUICE_STATE_FAILED);
+	dm_swap(0, 8, "linear");
+	puppet_stop(&p);
+	/* What the failed one was told of may have been the fill's data. */
+	reopen(&p);
+	CHECK(!puppet_resident(&p, 100));
+	puppet_stop(&p);
+	dm_remove();
+}
+
 static void inv20_failed_map_write(void)
 {
 	uint8_t *w = buffer(BLK);
@@ -446,6 +472,7 @@ const struct kmod_test disk_tests[] = {
 	T(inv20_failed_flush),
 	T(inv20_failed_flush_of_timer),
 	T(inv20_failed_flush_passed_on),
+	T(inv20_failed_flush_beside_round),
 	T(inv20_failed_map_write),
 	T(inv16_failed_superblock),
 	T(inv14_failed_format),
