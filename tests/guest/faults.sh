@@ -75,7 +75,7 @@ inv22_unreadable_source() {
 	check "a block that the source cannot read is an error" fails read_block 9003
 	echo 20000 >/sys/block/sluice0/sluice/deadline_ms
 	check "one beside it is not" read_block 9100
-	dd if=/dev/vda bs=4k skip=9100 count=1 status=none | cmp - /tmp/block || not_ok "wrong data"
+	dd if=/dev/vda bs=4k skip=9100 count=1 iflag=direct status=none | cmp - /tmp/block || not_ok "wrong data"
 	# A chunk that was read in part is read again as a whole.
 	check "the rest becomes local" local_but 2
 	check "and that is not complete" until_status state stalled
@@ -98,7 +98,7 @@ inv21_local_disk() {
 		dmsetup load local
 	dmsetup resume local
 	check "a block that cannot be kept is read all the same" read_block 5003
-	dd if=/dev/vda bs=4k skip=5003 count=1 status=none | cmp - /tmp/block || not_ok "wrong data"
+	dd if=/dev/vda bs=4k skip=5003 count=1 iflag=direct status=none | cmp - /tmp/block || not_ok "wrong data"
 	"$ctl" limit d --max-rate 0 >/dev/null
 	check "the rest becomes local beside it" local_but 1
 	check "which is not complete either" [ "$(status state)" != complete ]
