@@ -117,6 +117,18 @@ static const char *source_of(struct deploy *deploy)
 	return sluiced_paths_active(&deploy->request.record.paths)->uri;
 }
 
+static bool try_source(struct deploy *deploy, char why[SLUICED_WHY_LEN])
+{
+	if (sluiced_source_open(&deploy->source, source_of(deploy), "", deploy->options, why,
+				SLUICED_WHY_LEN))
+		return false;
+	if (!sluiced_source_sample(deploy->source, source_of(deploy), why, SLUICED_WHY_LEN))
+		return true;
+	sluiced_source_drop(deploy->source);
+	deploy->source = NULL;
+	return false;
+}
+
 /* The first that can be read; others are looked at when they are needed. */
 static bool open_source(struct deploy *deploy)
 {
@@ -126,15 +138,8 @@ static bool open_source(struct deploy *deploy)
 
 	for (i = 0; i < paths->count; i++) {
 		paths->active = i;
-		if (!sluiced_source_open(&deploy->source, source_of(deploy), "", deploy->options,
-					 why, sizeof(why))) {
-			if (!sluiced_source_sample(deploy->source, source_of(deploy), why,
-						   sizeof(why)))
-				return true;
-			sluiced_source_close(deploy->source);
-			sluiced_source_free(deploy->source);
-			deploy->source = NULL;
-		}
+		if (try_source(deploy, why))
+			return true;
 		/* The most wanted one's trouble is told. */
 		if (!i)
 			sluiced_fault(&deploy->fault, SLUICED_SOURCE_UNREACHABLE, "%s", why);
@@ -282,8 +287,7 @@ static void work(struct sluiced_job *job)
 	close(fd);
 	if (deploy->ok || !deploy->source)
 		return;
-	sluiced_source_close(deploy->source);
-	sluiced_source_free(deploy->source);
+	sluiced_source_drop(deploy->source);
 }
 
 static void finish(struct deploy *deploy, const struct sluiced_fault *fault)

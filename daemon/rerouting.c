@@ -20,8 +20,7 @@ static bool look_at_path(struct sluiced_task *task)
 				  sizeof(why));
 	if (!err) {
 		err = sluiced_source_recognise(source, task->uri, &was, "", why, sizeof(why));
-		sluiced_source_close(source);
-		sluiced_source_free(source);
+		sluiced_source_drop(source);
 	}
 	if (err == -ESTALE)
 		return sluiced_fault(&task->fault, SLUICED_MISMATCH,

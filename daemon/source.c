@@ -210,3 +210,9 @@ void sluiced_source_free(struct sluiced_source *source)
 	if (source)
 		source->ops->free(source);
 }
+
+void sluiced_source_drop(struct sluiced_source *source)
+{
+	sluiced_source_close(source);
+	sluiced_source_free(source);
+}

@@ -217,6 +217,9 @@ void sluiced_source_close(struct sluiced_source *source);
 /* Closed, with no read under way. NULL is fine. */
 void sluiced_source_free(struct sluiced_source *source);
 
+/* Closes and frees one that no loop has adopted. Blocks. */
+void sluiced_source_drop(struct sluiced_source *source);
+
 extern const struct sluiced_source_ops sluiced_source_file_ops;
 extern const struct sluiced_source_ops sluiced_source_nvme_ops;
 extern const struct sluiced_source_ops sluiced_source_iscsi_ops;

@@ -29,13 +29,6 @@
 /* How often the end of reads on a closed source is looked for. */
 #define REAP_MS		20
 
-static void close_source(struct sluiced_source **source)
-{
-	sluiced_source_close(*source);
-	sluiced_source_free(*source);
-	*source = NULL;
-}
-
 /* Of @path, when it has the image @was. Blocks. */
 static int open_path(struct sluiced_supply *s, struct sluiced_source **source,
 		     const struct sluiced_path *path, const struct sluice_image *was,
@@ -48,8 +41,10 @@ static int open_path(struct sluiced_supply *s, struct sluiced_source **source,
 		return err;
 	err = sluiced_source_recognise(*source, path->uri, was, path->stamp, why,
 				       SLUICED_WHY_LEN);
-	if (err)
-		close_source(source);
+	if (err) {
+		sluiced_source_drop(*source);
+		*source = NULL;
+	}
 	return err;
 }
 
@@ -132,6 +127,16 @@ static bool probes_active(const struct sluiced_supply *s)
 	       !strcmp(s->probe.path.uri, sluiced_paths_active(s->paths)->uri);
 }
 
+/* Whether it is stopped and nothing of it is left; says so, and may be gone then. */
+static bool ended(struct sluiced_supply *s)
+{
+	if (s->wanted || !sluiced_supply_is_idle(s))
+		return false;
+	sluiced_timer_stop(&s->timer);
+	s->ops->idle(s->ctx);
+	return true;
+}
+
 /* Starts what is to be done next. One job at a time: its end comes back here. */
 static void advance(struct sluiced_supply *s)
 {
@@ -147,8 +152,8 @@ static void advance(struct sluiced_supply *s)
 		return;
 	if (!s->wanted) {
 		sluiced_timer_stop(&s->timer);
-		if (!was_idle && sluiced_supply_is_idle(s))
-			s->ops->idle(s->ctx);
+		if (!was_idle)
+			ended(s);
 	} else if (now < s->retry_at) {
 		wait_ms(s, s->retry_at - now);
 	} else if (!s->source && probes_active(s)) {
@@ -302,12 +307,8 @@ static void job_done(struct sluiced_job *job)
 			s->ops->verified(s->ctx);
 	}
 	/* Not idle just now: so that the end of this job is reported. */
-	if (!s->wanted && sluiced_supply_is_idle(s)) {
-		sluiced_timer_stop(&s->timer);
-		s->ops->idle(s->ctx);
-	} else {
+	if (!ended(s))
 		advance(s);
-	}
 }
 
 static void probe_work(struct sluiced_job *job)
@@ -320,7 +321,7 @@ static void probe_work(struct sluiced_job *job)
 	probe->err = open_path(s, &source, &probe->path, &probe->was, why);
 	/* Opened again to be used, by the one job that does. */
 	if (!probe->err)
-		close_source(&source);
+		sluiced_source_drop(source);
 }
 
 /* Goes back to a path that is there again; no word of one that is not. */
@@ -330,11 +331,8 @@ static void probe_done(struct sluiced_job *job)
 	struct sluiced_supply *s = container_of(probe, struct sluiced_supply, probe);
 	struct sluiced_path *path = sluiced_paths_find(s->paths, probe->path.uri);
 
-	if (!s->wanted && sluiced_supply_is_idle(s)) {
-		sluiced_timer_stop(&s->timer);
-		s->ops->idle(s->ctx);
+	if (ended(s))
 		return;
-	}
 	if (path && probe->err == -ESTALE)
 		/* What is in use has the image: this is not its change. */
 		path->wrong = true;

@@ -18,15 +18,6 @@ mkdir -p build/check build/tests
 make -s user guest-tools >&2
 names=("$@")
 
-wanted() {
-	local name
-	[ ${#names[@]} = 0 ] && return 0
-	for name in "${names[@]}"; do
-		[ "$name" = "$1" ] && return 0
-	done
-	return 1
-}
-
 # run NAME GUEST_OPTION... -- SCRIPT ARG...: leaves "PASSED FAILED" in its .result.
 run() {
 	local name=$1 out=build/check/guest-$1 status=0 last passed=0 failed=0
@@ -69,7 +60,7 @@ run() {
 # Two guests at a time: each spends most of its time waiting.
 started=()
 guest() {
-	wanted "$1" || return 0
+	wanted "$1" "${names[@]}" || return 0
 	rm -f "build/check/guest-$1.result"
 	[ "$(jobs -rp | wc -l)" -lt 2 ] || wait -n
 	run "$@" &

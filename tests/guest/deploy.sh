@@ -21,11 +21,6 @@ wait_complete() {
 	"$ctl" wait d --timeout "${1:-300}" >/dev/null
 }
 
-compare() {
-	"$BIN/tests/blockcmp" /dev/vda /dev/vdb "$@" >"$OUT/compare.log" 2>&1 ||
-		{ cat "$OUT/compare.log"; return 1; }
-}
-
 host_down() {
 	nvme disconnect -n "$nqn" >/dev/null
 }
@@ -68,7 +63,7 @@ under_load() {
 	written_stop "$OUT/written"
 	host_down
 	check "detach" "$ctl" detach d -o json
-	check "every block not written by the host equals the image" compare "$OUT/written"
+	check "every block not written by the host equals the image" compare /dev/vda "$OUT/written"
 }
 
 # The daemon stopped: whole blocks are written and synced, parts wait.
@@ -98,7 +93,7 @@ stopped() {
 	written_stop "$OUT/written"
 	host_down
 	"$ctl" detach d >/dev/null
-	check "and so is the rest" compare "$OUT/written"
+	check "and so is the rest" compare /dev/vda "$OUT/written"
 }
 
 # SIGKILL twenty times at random moments of one deployment.
@@ -122,7 +117,7 @@ killed() {
 	written_stop "$OUT/written"
 	host_down
 	"$ctl" detach d >/dev/null
-	check "every block not written by the host equals the image, after 20 kills" compare "$OUT/written"
+	check "every block not written by the host equals the image, after 20 kills" compare /dev/vda "$OUT/written"
 }
 
 # Restart of the daemon, then of everything, in the middle.
@@ -151,7 +146,7 @@ resumed() {
 	check "it completes" wait_complete
 	"$ctl" detach d >/dev/null
 	echo "$((15500 * 8)) 8" >/tmp/written
-	check "and equals the image" compare /tmp/written
+	check "and equals the image" compare /dev/vda /tmp/written
 	check "a complete disk opens as complete" \
 		"$ctl" deploy d --source "$source" --local /dev/vdb -o json
 	check "at once" wait_complete 30
@@ -173,7 +168,7 @@ source_lost() {
 	"$ctl" limit d --max-rate 0 >/dev/null
 	check "deployment completes when the target is back" wait_complete
 	"$ctl" detach d >/dev/null
-	check "and equals the image, after the target was gone" compare
+	check "and equals the image, after the target was gone" compare /dev/vda
 }
 
 # What was under way when the copy was paused ends first, in a slow guest after
@@ -208,15 +203,10 @@ from_file() {
 	check "--size image" [ "$(blockdev --getsize64 /dev/sluice0)" = "$(blockdev --getsize64 /dev/vda)" ]
 	check "a file source completes" "$ctl" wait f --timeout 300
 	"$ctl" detach f >/dev/null
-	check "and equals the image, from a file" compare
+	check "and equals the image, from a file" compare /dev/vda
 }
 
-for part in "${@:-under_load stopped killed resumed source_lost paused from_file}"; do
-	for name in $part; do
-		say "-- $name at $SECONDS s"
-		"$name"
-	done
-done
+parts "${@:-under_load stopped killed resumed source_lost paused from_file}"
 daemon_kill TERM || true
 check "the module unloads" rmmod sluice
 finish

@@ -25,6 +25,23 @@ value() {
 	sed -n "s/.*\"$1\": *\"\{0,1\}\([^,\"}]*\).*/\1/p" | head -1
 }
 
+# compare IMAGE [WRITTEN]: with the local disk /dev/vdb.
+compare() {
+	"$BIN/tests/blockcmp" "$1" /dev/vdb "${@:2}" >"$OUT/compare.log" 2>&1 ||
+		{ cat "$OUT/compare.log"; return 1; }
+}
+
+# parts NAMES...: calls these functions; an argument may name several.
+parts() {
+	local part name
+	for part; do
+		for name in $part; do
+			say "-- $name at $SECONDS s"
+			"$name"
+		done
+	done
+}
+
 status() {
 	"$BIN/sluicectl" status -o json | value "$1"
 }

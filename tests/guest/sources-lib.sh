@@ -157,12 +157,6 @@ detach() { "$ctl" detach d >/dev/null; }
 unlimited() { "$ctl" limit d --max-rate 0 >/dev/null; }
 wait_complete() { "$ctl" wait d --timeout "${1:-240}" >/dev/null; }
 
-# compare IMAGE
-compare() {
-	"$BIN/tests/blockcmp" "$1" /dev/vdb >"$OUT/compare.log" 2>&1 ||
-		{ cat "$OUT/compare.log"; return 1; }
-}
-
 # until SECONDS COMMAND...
 until_true() {
 	local end=$((SECONDS + $1))

@@ -105,58 +105,78 @@ nbd_http_xz() {
 # The server is killed while a host waits, and comes back.
 nbd_killed() {
 	nbdkit_up server 10812 file /dev/vda
-	deploy "nbd://$SRV:10812" --max-rate 4M
-	sleep 1
-	unserve server
-	dd if=/dev/sluice0 of=/tmp/late bs=4k skip=15000 count=1 iflag=direct status=none &
-	reader=$!
-	check "killed: stalled is said" until_true 20 state_is stalled
-	check "killed: the daemon answers" "$ctl" status d -o json
-	nbdkit_up server 10812 file /dev/vda
-	check "killed: a read that waited is served" wait "$reader"
-	check "killed: with the right block" \
-		cmp /tmp/late <(dd if=/dev/vda bs=4k skip=15000 count=1 status=none)
-	check "killed: it goes on by itself" until_true 10 state_is copying
-	unlimited
-	check "killed: it completes" wait_complete
-	detach
-	check "killed: every block equals the image" compare /dev/vda
+	killed "killed" "nbd://$SRV:10812" "unserve server" "nbdkit_up server 10812 file /dev/vda"
 	unserve server
 }
 
-# Packets vanish for 10 s: what waits is served within the host's 20 s.
+# killed NAME URI DOWN UP: of a server that these commands end and start again.
+killed() {
+	local down up reader
+
+	read -ra down <<<"$3"
+	read -ra up <<<"$4"
+	deploy "$2" --max-rate 4M
+	sleep 1
+	"${down[@]}"
+	dd if=/dev/sluice0 of=/tmp/late bs=4k skip=15000 count=1 iflag=direct status=none &
+	reader=$!
+	check "$1: stalled is said" until_true 20 state_is stalled
+	check "$1: the daemon answers" "$ctl" status d -o json
+	"${up[@]}"
+	check "$1: a read that waited is served" wait "$reader"
+	check "$1: with the right block" \
+		cmp /tmp/late <(dd if=/dev/vda bs=4k skip=15000 count=1 status=none)
+	check "$1: it goes on by itself" until_true 10 state_is copying
+	unlimited
+	check "$1: it completes" wait_complete
+	detach
+	check "$1: every block equals the image" compare /dev/vda
+}
+
 nbd_black_hole() {
 	nbdkit_up server 10813 file /dev/vda
-	deploy "nbd://$SRV:10813" --max-rate 4M
+	black_holed "black hole" "nbd://$SRV:10813"
+	unserve server
+}
+
+# black_holed NAME URI: packets vanish for 10 s; what waits is served within the
+# host's 20 s.
+black_holed() {
+	local hole
+
+	deploy "$2" --max-rate 4M
 	sleep 1
 	black_hole 100%
 	(sleep 10; black_hole 0%) &
 	hole=$!
-	check "black hole: a read that begins in it" read_block 60
+	check "$1: a read that begins in it" read_block 60
 	wait "$hole"
-	check "black hole: no request of the host expired" [ "$(status expired)" = 0 ]
+	check "$1: no request of the host expired" [ "$(status expired)" = 0 ]
 	unlimited
-	check "black hole: it completes" wait_complete
+	check "$1: it completes" wait_complete
 	detach
-	check "black hole: every block equals the image" compare /dev/vda
+	check "$1: every block equals the image" compare /dev/vda
+}
+
+nbd_slow() {
+	nbdkit_up server 10814 --filter=delay file /dev/vda delay-read=2
+	slow "slow" "nbd://$SRV:10814"
 	unserve server
 }
 
-# Each answer takes 2 s: slow, not gone.
-nbd_slow() {
+# slow NAME URI: each answer takes 2 s: slow, not gone.
+slow() {
 	local lines
 
-	nbdkit_up server 10814 --filter=delay file /dev/vda delay-read=2
 	lines=$(wc -l <"$OUT/sluiced.log")
-	deploy "nbd://$SRV:10814"
-	check "slow: a read is served" read_block 60
-	check "slow: it completes" wait_complete
-	check "slow: nothing was taken for lost" \
+	deploy "$2"
+	check "$1: a read is served" read_block 60
+	check "$1: it completes" wait_complete
+	check "$1: nothing was taken for lost" \
 		[ "$(tail -n +$((lines + 1)) "$OUT/sluiced.log" | grep -c warning)" = 0 ]
-	check "slow: no request of the host expired" [ "$(status expired)" = 0 ]
+	check "$1: no request of the host expired" [ "$(status expired)" = 0 ]
 	detach
-	check "slow: every block equals the image" compare /dev/vda
-	unserve server
+	check "$1: every block equals the image" compare /dev/vda
 }
 
 # Sectors that cannot be read: all else becomes local, they once they can be.
@@ -274,37 +294,13 @@ iscsi_lio() {
 
 iscsi_killed() {
 	tgt_up /dev/vda
-	deploy "iscsi://$SRV/$IQN/1" --max-rate 4M
-	sleep 1
-	unserve tgtd
-	dd if=/dev/sluice0 of=/tmp/late bs=4k skip=15000 count=1 iflag=direct status=none &
-	reader=$!
-	check "tgt killed: stalled is said" until_true 20 state_is stalled
-	tgt_up /dev/vda
-	check "tgt killed: a read that waited is served" wait "$reader"
-	check "tgt killed: with the right block" \
-		cmp /tmp/late <(dd if=/dev/vda bs=4k skip=15000 count=1 status=none)
-	unlimited
-	check "tgt killed: it completes" wait_complete
-	detach
-	check "tgt killed: every block equals the image" compare /dev/vda
+	killed "tgt killed" "iscsi://$SRV/$IQN/1" "unserve tgtd" "tgt_up /dev/vda"
 	unserve tgtd
 }
 
 iscsi_black_hole() {
 	lio_up iblock udev_path=/dev/vda,readonly=1
-	deploy "iscsi://$SRV:3261/$IQN/0" --max-rate 4M
-	sleep 1
-	black_hole 100%
-	(sleep 10; black_hole 0%) &
-	hole=$!
-	check "iSCSI black hole: a read that begins in it" read_block 60
-	wait "$hole"
-	check "iSCSI black hole: no request of the host expired" [ "$(status expired)" = 0 ]
-	unlimited
-	check "iSCSI black hole: it completes" wait_complete
-	detach
-	check "iSCSI black hole: every block equals the image" compare /dev/vda
+	black_holed "iSCSI black hole" "iscsi://$SRV:3261/$IQN/0"
 	lio_down iblock
 }
 
@@ -436,50 +432,19 @@ nvme_ids() {
 
 nvme_killed() {
 	nvme_serve /dev/vda
-	deploy "$NVME" --max-rate 4M
-	sleep 1
-	nvme_unserve
-	dd if=/dev/sluice0 of=/tmp/late bs=4k skip=15000 count=1 iflag=direct status=none &
-	reader=$!
-	check "NVMe killed: stalled is said" until_true 20 state_is stalled
-	nvme_serve /dev/vda
-	check "NVMe killed: a read that waited is served" wait "$reader"
-	check "NVMe killed: with the right block" \
-		cmp /tmp/late <(dd if=/dev/vda bs=4k skip=15000 count=1 status=none)
-	check "NVMe killed: it goes on by itself" until_true 10 state_is copying
-	unlimited
-	check "NVMe killed: it completes" wait_complete
-	detach
-	check "NVMe killed: every block equals the image" compare /dev/vda
+	killed "NVMe killed" "$NVME" nvme_unserve "nvme_serve /dev/vda"
 }
 
 nvme_black_hole() {
 	nvme_serve /dev/vda
-	deploy "$NVME" --max-rate 4M
-	sleep 1
-	black_hole 100%
-	(sleep 10; black_hole 0%) &
-	hole=$!
-	check "NVMe black hole: a read that begins in it" read_block 60
-	wait "$hole"
-	check "NVMe black hole: no request of the host expired" [ "$(status expired)" = 0 ]
-	unlimited
-	check "NVMe black hole: it completes" wait_complete
-	detach
-	check "NVMe black hole: every block equals the image" compare /dev/vda
+	black_holed "NVMe black hole" "$NVME"
 }
 
-# Each answer takes 2 s.
 nvme_slow() {
 	modprobe dm-delay
 	DM_DISABLE_UDEV=1 dmsetup create delayed --table "0 $(blockdev --getsz /dev/vda) delay /dev/vda 0 2000"
 	nvme_serve /dev/mapper/delayed
-	deploy "$NVME"
-	check "NVMe slow: a read is served" read_block 60
-	check "NVMe slow: it completes" wait_complete
-	check "NVMe slow: no request of the host expired" [ "$(status expired)" = 0 ]
-	detach
-	check "NVMe slow: every block equals the image" compare /dev/vda
+	slow "NVMe slow" "$NVME"
 	nvme_unserve
 	dmsetup remove delayed
 }
@@ -543,12 +508,7 @@ declare -A groups=(
 	[nvme]="nvme_killed nvme_black_hole nvme_slow nvme_swapped nvme_ids nvme_auth"
 )
 [ $# != 0 ] || set -- nbd iscsi paths nvme
-for part; do
-	for name in ${groups[$part]:-$part}; do
-		say "-- $name at $SECONDS s"
-		"$name"
-	done
-done
+for part; do parts "${groups[$part]:-$part}"; done
 for name in "${!pids[@]}"; do unserve "$name"; done
 daemon_kill TERM || true
 check "the module unloads" rmmod sluice

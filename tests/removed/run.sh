@@ -27,15 +27,6 @@ while read -r n _ mutant; do
 		die "invariant $n: tests/crash/run.sh knows no mutant $mutant"
 done < <(grep '^[0-9]* crash ' "$here/list")
 
-wanted() {
-	local name
-	[ ${#names[@]} = 0 ] && return 0
-	for name in "${names[@]}"; do
-		[ "$name" = "$1" ] && return 0
-	done
-	return 1
-}
-
 # work N: a guest at a time for the N-th part, until each of it has ended or ended it.
 work() {
 	local dir=$out/guest-$1 name
@@ -62,7 +53,7 @@ work() {
 rm -f "$out"/todo-* "$out"/status-* "$out"/log-*
 n=0
 while read -r number name tests; do
-	if [ "$name" = crash ] || ! wanted "$name"; then
+	if [ "$name" = crash ] || ! wanted "$name" "${names[@]}"; then
 		continue
 	fi
 	echo "$number $name $tests" >>"$out/todo-$n"
@@ -74,7 +65,7 @@ wait
 
 passed=0 failed=0
 while read -r number name _; do
-	if [ "$name" = crash ] || ! wanted "$name"; then
+	if [ "$name" = crash ] || ! wanted "$name" "${names[@]}"; then
 		continue
 	fi
 	status=$(cat "$out/status-$name" 2>/dev/null) || status='not run'

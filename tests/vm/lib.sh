@@ -14,6 +14,17 @@ mkdir -p "$SLUICE_CACHE"
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$0: $*"; exit 1; }
 
+# wanted NAME [WANTED]...: whether it is one of those; without any, all are.
+wanted() {
+	local name=$1 one
+	shift
+	[ $# != 0 ] || return 0
+	for one; do
+		[ "$one" != "$name" ] || return 0
+	done
+	return 1
+}
+
 # Only one process fills a cache entry; the others wait for it.
 with_lock() {
 	local name=$1
