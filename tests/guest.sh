@@ -92,12 +92,10 @@ if [ ${#names[@]} != 0 ]; then
 		all_at_once all_at_once_disk_pulled
 	guest recorded --memory 2048 --disk new:140M --disk new:128M --disk new:80M --disk new:80M \
 		--disk new:80M -- tests/crash/guest.sh 64 0 "record 0 1 1200 10" "record 0 2 1200 130"
-	guest sources-nbd --memory 3072 --disk "$disk" --disk new:300M --timeout 900 -- \
-		tests/guest/sources.sh nbd
-	guest sources-iscsi --memory 3072 --disk "$disk" --disk new:300M --timeout 900 -- \
-		tests/guest/sources.sh iscsi
-	guest sources-paths --memory 3072 --disk "$disk" --disk new:300M --timeout 900 -- \
-		tests/guest/sources.sh paths nvme
+	for kind in nbd iscsi nvme paths; do
+		guest "sources-$kind" --memory 3072 --disk "$disk" --disk new:300M --timeout 900 -- \
+			"tests/guest/sources-$kind.sh"
+	done
 fi
 wait
 

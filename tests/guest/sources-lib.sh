@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck shell=bash disable=SC2034 # variables are of the scripts that source it
-# Images, servers and deployments for sources.sh. Sourced, never run.
+# shellcheck shell=bash disable=SC2034,SC2317,SC2119 # variables and functions are of who sources it
+# Images, servers and deployments for the sources-*.sh. Sourced, never run.
 #
 #	network namespace "storage"              this machine
 #	nbdkit, qemu-nbd, httpd, tgtd, LIO --- veth/netem --- 10.77.0.2  sluiced
@@ -9,7 +9,27 @@
 SRV=10.77.0.1
 WORK=/tmp/sources
 ctl=$BIN/sluicectl
+credentials=$WORK/credentials
 declare -A pids=()
+
+# sources_up: the network, the module, the daemon; and "holey.img".
+sources_up() {
+	storage_up 0.5ms 1gbit
+	insmod "$SLUICE_KO"
+	mkdir -p "$WORK"
+	make_holey "$WORK/holey.img"
+	daemon_start --credentials "$credentials"
+}
+
+# Ends everything, and the script.
+sources_down() {
+	local name
+
+	for name in "${!pids[@]}"; do unserve "$name"; done
+	daemon_kill TERM || true
+	check "the module unloads" rmmod sluice
+	finish
+}
 
 # in_storage COMMAND...: in the storage's network. Not "ip netns exec", which hides
 # configfs behind a /sys of its own.
@@ -225,4 +245,77 @@ make_server_cert() {
 	openssl x509 -req -in "$1/server.csr" -CA "$1/ca-cert.pem" -CAkey "$1/ca-key.pem" \
 		-CAcreateserial -days 3650 -extfile <(echo "subjectAltName=IP:$2") \
 		-out "$1/server-cert.pem" 2>/dev/null
+}
+
+# What servers do to a deployment when they fail.
+
+# killed NAME URI DOWN UP: of a server that these commands end and start again.
+killed() {
+	local down up reader
+
+	read -ra down <<<"$3"
+	read -ra up <<<"$4"
+	deploy "$2" --max-rate 4M
+	sleep 1
+	"${down[@]}"
+	dd if=/dev/sluice0 of=/tmp/late bs=4k skip=15000 count=1 iflag=direct status=none &
+	reader=$!
+	check "$1: stalled is said" until_true 20 state_is stalled
+	check "$1: the daemon answers" "$ctl" status d -o json
+	"${up[@]}"
+	check "$1: a read that waited is served" wait "$reader"
+	check "$1: with the right block" \
+		cmp /tmp/late <(dd if=/dev/vda bs=4k skip=15000 count=1 status=none)
+	check "$1: it goes on by itself" until_true 10 state_is copying
+	unlimited
+	check "$1: it completes" wait_complete
+	detach
+	check "$1: every block equals the image" compare /dev/vda
+}
+
+# black_holed NAME URI: packets vanish for 10 s; what waits is served within the
+# host's 20 s.
+black_holed() {
+	local hole
+
+	deploy "$2" --max-rate 4M
+	sleep 1
+	black_hole 100%
+	(sleep 10; black_hole 0%) &
+	hole=$!
+	check "$1: a read that begins in it" read_block 60
+	wait "$hole"
+	check "$1: no request of the host expired" [ "$(status expired)" = 0 ]
+	unlimited
+	check "$1: it completes" wait_complete
+	detach
+	check "$1: every block equals the image" compare /dev/vda
+}
+
+# slow NAME URI: each answer takes 2 s: slow, not gone.
+slow() {
+	local lines
+
+	lines=$(wc -l <"$OUT/sluiced.log")
+	deploy "$2"
+	check "$1: a read is served" read_block 60
+	check "$1: it completes" wait_complete
+	check "$1: nothing was taken for lost" \
+		[ "$(tail -n +$((lines + 1)) "$OUT/sluiced.log" | grep -c warning)" = 0 ]
+	check "$1: no request of the host expired" [ "$(status expired)" = 0 ]
+	detach
+	check "$1: every block equals the image" compare /dev/vda
+}
+
+# bad_sectors NAME URI: of an image on the disk "dusty".
+bad_sectors() {
+	deploy "$2" --max-rate 4M
+	dmsetup message dusty 0 enable
+	unlimited
+	check "$1: all else becomes local" until_true 60 local_but 2
+	check "$1: it is said" until_true 20 state_is stalled
+	dmsetup message dusty 0 disable
+	check "$1: it completes once they can be read" wait_complete
+	detach
+	check "$1: every block equals the image" compare /dev/vda
 }

@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2317,SC2119,SC2120 # functions are called by name
+# In a guest: /dev/vda is an image without holes, /dev/vdb a blank local disk. iSCSI
+# from tgt and the kernel's target, and what they do to a deployment when they fail.
+
+# shellcheck source=tests/guest/lib.sh
+. "${SLUICE_TOP:?}/tests/guest/lib.sh"
+# shellcheck source=tests/guest/assert.sh
+. "$SLUICE_TOP/tests/guest/assert.sh"
+# shellcheck source=tests/guest/sources-lib.sh
+. "$SLUICE_TOP/tests/guest/sources-lib.sh"
+
+iscsi_tgt() {
+	local uri="iscsi://$SRV/$IQN/1"
+
+	tgt_up "$WORK/holey.img" thin_provisioning=1
+	soil
+	whole "$uri" "$WORK/holey.img" "tgt"
+	check "tgt: holes are not transferred ($skipped bytes)" [ "$skipped" -ge $((220 << 20)) ]
+	refused "tgt: no such target" 5 'not found' "$ctl" deploy d \
+		--source "iscsi://$SRV/iqn.2026-01.org.sluice.test:nosuch/1" --local /dev/vdb --format --force
+	refused "tgt: no such LUN" 5 'LOGICAL_UNIT' "$ctl" deploy d \
+		--source "iscsi://$SRV/$IQN/9" --local /dev/vdb --format --force
+	refused "tgt: nobody at the port" 5 'refuses connections' "$ctl" deploy d \
+		--source "iscsi://$SRV:3299/$IQN/1" --local /dev/vdb --format --force
+
+	tgt --op new --mode account --user card --password initiators-secret
+	tgt --op new --mode account --user store --password the-targets-secret
+	tgt --op bind --mode account --tid 1 --user card
+	tgt --op bind --mode account --tid 1 --user store --outgoing
+	chap tgt "$uri" "iscsi://card@$SRV/$IQN/1" both
+	unserve tgtd
+}
+
+# chap NAME URI URI_WITH_USER one|both: of a target that knows card; both: and that
+# is known as store.
+chap() {
+	local deploy=("$ctl" deploy d --local /dev/vdb --format --force --source)
+
+	rm -f "$credentials"
+	refused "$1: no secret" 5 'log in|Authentication' "${deploy[@]}" "$2"
+	refused "$1: a user without a secret" 5 'no secret of the user card' "${deploy[@]}" "$3"
+	(umask 077; echo "iscsi $IQN card not-the-initiators" >"$credentials")
+	refused "$1: a wrong secret" 5 'log in|Authentication' "${deploy[@]}" "$2"
+	if [ "$4" = both ]; then
+		echo "iscsi $IQN card initiators-secret store not-the-targets" >"$credentials"
+		refused "$1: a target with a wrong secret" 5 'Authentication failed' "${deploy[@]}" "$2"
+		echo "iscsi $IQN card initiators-secret store the-targets-secret" >"$credentials"
+	else
+		echo "iscsi $IQN card initiators-secret" >"$credentials"
+	fi
+	chmod 644 "$credentials"
+	refused "$1: a credentials file for everybody" 5 '0600' "${deploy[@]}" "$2"
+	chmod 600 "$credentials"
+	check "$1: CHAP, $4 way" deploy "$3"
+	check "$1: it completes with CHAP" wait_complete
+	check "$1: no secret is in a log" not_in_logs initiators
+	check "$1: nor the target's" not_in_logs targets-secret
+	detach
+	rm "$credentials"
+}
+
+iscsi_lio() {
+	local uri="iscsi://$SRV:3261/$IQN/0"
+
+	lio_up fileio "fd_dev_name=/dev/vda,fd_dev_size=$(blockdev --getsize64 /dev/vda)"
+	whole "$uri" /dev/vda "LIO"
+	check "LIO: the id is the unit's" grep -q '^naa\.6001405' <("$ctl" deploy d --source "$uri" \
+		--local /dev/vdb -o json | value image_id)
+	detach
+	# A newline would belong to them.
+	printf card >"$TPG/auth/userid"
+	printf initiators-secret >"$TPG/auth/password"
+	echo 1 >"$TPG/attrib/authentication"
+	chap LIO "$uri" "iscsi://card@$SRV:3261/$IQN/0" one
+	lio_down fileio
+}
+
+iscsi_killed() {
+	tgt_up /dev/vda
+	killed "tgt killed" "iscsi://$SRV/$IQN/1" "unserve tgtd" "tgt_up /dev/vda"
+	unserve tgtd
+}
+
+iscsi_black_hole() {
+	lio_up iblock udev_path=/dev/vda,readonly=1
+	black_holed "iSCSI black hole" "iscsi://$SRV:3261/$IQN/0"
+	lio_down iblock
+}
+
+# Sectors that cannot be read, below the target.
+iscsi_range() {
+	dusty_up
+	lio_up iblock udev_path=/dev/mapper/dusty,readonly=1
+	bad_sectors "iSCSI bad sectors" "iscsi://$SRV:3261/$IQN/0"
+	lio_down iblock
+	dmsetup remove dusty
+}
+
+# Another image in the same unit, and another unit behind the same name.
+iscsi_swapped() {
+	cp "$WORK/holey.img" "$WORK/swap.img"
+	tgt_up "$WORK/swap.img"
+	deploy "iscsi://$SRV/$IQN/1" --max-rate 1M
+	sleep 1
+	unserve tgtd
+	dd if=/dev/vda of="$WORK/swap.img" bs=1M count=1 skip=30 conv=notrunc status=none
+	tgt_up "$WORK/swap.img"
+	check "iSCSI swapped: the deployment fails" until_true 20 state_is failed
+	check "iSCSI swapped: and says why" grep -q 'its content differs' <("$ctl" status d -o json)
+	detach
+	unserve tgtd
+	tgt_up "$WORK/holey.img"
+	deploy "iscsi://$SRV/$IQN/1" --max-rate 1M
+	unserve tgtd
+	tgt_up "$WORK/holey.img" scsi_id=another
+	check "another unit: the deployment fails" until_true 20 state_is failed
+	check "another unit: and says why" grep -q 'its id differs' <("$ctl" status d -o json)
+	detach
+	unserve tgtd
+	rm "$WORK/swap.img"
+}
+
+sources_up
+[ $# != 0 ] || set -- iscsi_tgt iscsi_lio iscsi_killed iscsi_black_hole iscsi_range iscsi_swapped
+parts "$@"
+sources_down
