@@ -13,6 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "holes.h"
 #include "sysfs.h"
 
 /* Every alignment that O_DIRECT asks for on disks we know is a divisor of it. */
@@ -263,6 +264,62 @@ static void disk_id(int fd, char *id, size_t len)
 	sluiced_sysfs_disk_id(dir, id, len);
 }
 
+static int look_for_holes(int fd, struct sluiced_survey *survey)
+{
+	bool room = true;
+
+	while (room && survey->known < survey->len) {
+		uint64_t at = survey->offset + survey->known;
+		off_t data = lseek(fd, at, SEEK_DATA), hole;
+
+		/* Behind the last data. */
+		if (data < 0 && errno == ENXIO) {
+			sluiced_survey_add(survey, survey->len - survey->known, true);
+			return 0;
+		}
+		if (data < 0)
+			return -errno;
+		if ((uint64_t)data > at && !sluiced_survey_add(survey, data - at, true))
+			return 0;
+		hole = lseek(fd, data, SEEK_HOLE);
+		if (hole < 0)
+			return -errno;
+		room = sluiced_survey_add(survey, hole - data, false);
+	}
+	return 0;
+}
+
+static void survey_work(struct sluiced_job *job)
+{
+	struct sluiced_file *file = container_of(job, struct sluiced_file, survey.job);
+
+	file->survey.err = file->survey.fd < 0 ? -EMFILE :
+						 look_for_holes(file->survey.fd, file->survey.of);
+}
+
+static void survey_done(struct sluiced_job *job)
+{
+	struct sluiced_file *file = container_of(job, struct sluiced_file, survey.job);
+
+	if (file->survey.fd >= 0)
+		close(file->survey.fd);
+	sluiced_source_survey_end(file->survey.of, file->survey.err);
+}
+
+/* A job: on a network file system a look for holes waits for a server. */
+static void file_survey(struct sluiced_source *source, struct sluiced_survey *survey)
+{
+	struct sluiced_file *file = (struct sluiced_file *)source;
+
+	file->survey.of = survey;
+	file->survey.err = -ENOMEM;
+	/* Its own, since close() does not wait for it. */
+	file->survey.fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 0);
+	file->survey.job.work = survey_work;
+	file->survey.job.done = survey_done;
+	sluiced_job_start(&file->survey.job);
+}
+
 static int file_open(struct sluiced_source **out, const struct sluice_uri *uri,
 		     const char *hint, const struct sluiced_source_options *options, char *why,
 		     size_t why_len)
@@ -285,6 +342,7 @@ static int file_open(struct sluiced_source **out, const struct sluice_uri *uri,
 		disk_id(file->fd, file->source.image.id, sizeof(file->source.image.id));
 	/* The time it was changed names a file's content well enough. */
 	snprintf(file->source.hint, sizeof(file->source.hint), "%s", file->source.stamp);
+	file->source.surveys = !file->block_device;
 	file->source.resumed = hint[0] && !strcmp(hint, file->source.hint);
 	*out = &file->source;
 	return 0;
@@ -302,6 +360,7 @@ const struct sluiced_source_ops sluiced_source_file_ops = {
 	.check = sluiced_file_check,
 	.lost = sluiced_file_lost,
 	.read = sluiced_file_read,
+	.survey = file_survey,
 	.close = sluiced_file_close,
 	.free = file_free,
 };

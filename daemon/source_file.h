@@ -6,6 +6,7 @@
 #ifndef SLUICED_SOURCE_FILE_H
 #define SLUICED_SOURCE_FILE_H
 
+#include "job.h"
 #include "source.h"
 
 struct sluiced_file {
@@ -13,6 +14,11 @@ struct sluiced_file {
 	int fd;
 	bool block_device;
 	char path[PATH_MAX];
+	struct {
+		struct sluiced_job job;
+		struct sluiced_survey *of;
+		int fd, err;
+	} survey;			/* one at a time */
 };
 
 /*

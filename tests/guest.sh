@@ -1,28 +1,40 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# guest.sh [NAME]...: the guest tests, each in a fresh KASAN+lockdep guest whose
-# kernel log is scanned after it. Ends with "N passed, N failed". SLUICE_STRESS in
-# the environment: the long variants, the stress so many times as long.
+# guest.sh [NAME]...: the guest tests, each in a fresh guest whose kernel log is scanned
+# after it. Ends with "N passed, N failed". KERNEL_FLAVOUR in the environment: all on
+# that kernel. SLUICE_STRESS: the long variants, the stress so many times as long.
 
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/vm/lib.sh"
 cd "$SLUICE_TOP"
 passed=0 failed=0
-flavour=${KERNEL_FLAVOUR:-kasan}
-kernel=$(tests/vm/kernel.sh "$flavour")
-# SLUICE_KO: a module that is there already, below the top.
-ko=${SLUICE_KO:-build/kmod-$flavour/sluice.ko}
 mkdir -p build/check build/tests
-[ -n "${SLUICE_KO:-}" ] ||
-	make -s module KERNEL="$kernel/build" KMOD_DIR="build/kmod-$flavour" >&2
 make -s user guest-tools >&2
 names=("$@")
 
-# run NAME GUEST_OPTION... -- SCRIPT ARG...: leaves "PASSED FAILED" in its .result.
+# flavour_of NAME: its kernel. The sources' tests are of the daemon and of what servers do
+# to it; a kernel that checks itself takes three times as long for them.
+flavour_of() {
+	case $1 in
+	sources-*) echo "${KERNEL_FLAVOUR:-plain}" ;;
+	*) echo "${KERNEL_FLAVOUR:-kasan}" ;;
+	esac
+}
+
+# module_for FLAVOUR: sets ko. SLUICE_KO: one that is there already, below the top.
+module_for() {
+	local kernel
+	ko=${SLUICE_KO:-build/kmod-$1/sluice.ko}
+	[ -z "${SLUICE_KO:-}" ] || return 0
+	kernel=$(tests/vm/kernel.sh "$1")
+	make -s module KERNEL="$kernel/build" KMOD_DIR="build/kmod-$1" >&2
+}
+
+# run NAME FLAVOUR GUEST_OPTION... -- SCRIPT ARG...: leaves "PASSED FAILED" in its .result.
 run() {
-	local name=$1 out=build/check/guest-$1 status=0 last passed=0 failed=0
+	local name=$1 flavour=$2 out=build/check/guest-$1 status=0 last passed=0 failed=0
 	local options=()
-	shift
+	shift 2
 	while [ "$1" != -- ]; do
 		options+=("$1")
 		shift
@@ -60,11 +72,24 @@ run() {
 # Two guests at a time: each spends most of its time waiting.
 started=()
 guest() {
+	local flavour
 	wanted "$1" "${names[@]}" || return 0
 	rm -f "build/check/guest-$1.result"
 	[ "$(jobs -rp | wc -l)" -lt 2 ] || wait -n
-	run "$@" &
+	flavour=$(flavour_of "$1")
+	module_for "$flavour"
+	run "$1" "$flavour" "${@:2}" &
 	started+=("$1")
+}
+
+# debian NAME KIND...: the Debian image from servers of these kinds.
+debian() {
+	wanted "$1" "${names[@]}" || return 0
+	SLUICE_XZ=$(tests/image/forms.sh)/debian.img.xz
+	export SLUICE_XZ
+	guest "$1" --memory 3072 --disk "$(dirname "$SLUICE_XZ")/disk,snapshot" --disk new:2200M --timeout 900 \
+		--qemu "-netdev user,id=web,restrict=on,guestfwd=tcp:10.0.2.100:10809-cmd:$SLUICE_TOP/tests/guest/serve-xz.sh" \
+		--qemu "-device virtio-net-pci,netdev=web" -- tests/guest/sources-debian.sh "${@:2}"
 }
 
 # An image of 64 MiB without a hole: the same bytes every time.
@@ -86,16 +111,19 @@ guest faults --memory 3072 ${SLUICE_STRESS:+--append kmemleak=on} --disk "$disk"
 	tests/guest/faults.sh inv22_unreadable_source inv15_changing_image \
 	${SLUICE_STRESS:+inv21_local_disk inv28_silent_daemon}
 guest kmod --append kmemleak=on --disk new:80M --disk new:80M --disk new:80M -- tests/guest/kmod.sh
-# Only by name: for the race detector, or since they take long (make check-sources).
+# make check-sources, too.
+for kind in nbd iscsi nvme paths; do
+	guest "sources-$kind" --memory 3072 --disk "$disk" --disk new:300M --timeout 900 -- \
+		"tests/guest/sources-$kind.sh"
+done
+debian sources-debian-xz nbd_http_xz file
+debian sources-debian nbd_nbdkit nbd_qcow2 iscsi_tgt iscsi_lio nvme_tcp
+# Only by name: for the race detector.
 if [ ${#names[@]} != 0 ]; then
 	guest races --disk new:80M --disk new:80M --disk new:80M -- tests/guest/kmod.sh \
 		all_at_once all_at_once_disk_pulled
 	guest recorded --memory 2048 --disk new:140M --disk new:128M --disk new:80M --disk new:80M \
 		--disk new:80M -- tests/crash/guest.sh 64 0 "record 0 1 1200 10" "record 0 2 1200 130"
-	for kind in nbd iscsi nvme paths; do
-		guest "sources-$kind" --memory 3072 --disk "$disk" --disk new:300M --timeout 900 -- \
-			"tests/guest/sources-$kind.sh"
-	done
 fi
 wait
 
