@@ -56,12 +56,12 @@ $(KMOD_DIR)/sluice.ko: $(KMOD_SRC) Makefile
 	$(MAKE) -C $(KERNEL) M=$(abspath $(KMOD_DIR)) SLUICE_VERSION=$(VERSION) $(KBUILD_FLAGS) modules
 
 # What guests run besides Sluice itself.
-guest-tools: $(B)/tests/blockcmp $(B)/tests/oddread $(B)/tests/kmod-test
+guest-tools: $(B)/tests/blockcmp $(B)/tests/oddread $(B)/tests/tamper $(B)/tests/kmod-test
 
-$(B)/tests/blockcmp $(B)/tests/oddread: $(B)/tests/%: tests/guest/%.c
+$(addprefix $(B)/tests/,blockcmp oddread tamper): $(B)/tests/%: tests/guest/%.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
-	@$(CC) $(ALL_CFLAGS) -o $@ $<
+	@$(CC) $(ALL_CFLAGS) -o $@ $< -lpthread
 
 $(B)/tests/kmod-test: $(wildcard tests/guest/kmod-*.[ch] tests/guest/puppet.[ch])
 	@mkdir -p $(@D)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct sluiced_source_ops *const kinds[] = {
@@ -50,8 +51,12 @@ int sluiced_source_open(struct sluiced_source **out, const char *uri, const char
 	if (err)
 		return err;
 	kind = kind_of(&where);
-	if (kind)
-		return kind->open(out, &where, hint, options, why, why_len);
+	if (kind) {
+		err = kind->open(out, &where, hint, options, why, why_len);
+		if (!err)
+			arc4random_buf(&(*out)->mark, sizeof((*out)->mark));
+		return err;
+	}
 	snprintf(why, why_len, "The source %s is of a kind that this daemon has no code for.",
 		 uri);
 	return -EPROTONOSUPPORT;
@@ -151,6 +156,48 @@ void sluiced_source_adopt(struct sluiced_source *source, struct sluiced_loop *lo
 		source->ops->adopt(source, loop);
 }
 
+/*
+ * Every block is marked before it is read, and the data replace the mark: libiscsi and
+ * some kernels take a read for done of which the server sent only a part.
+ */
+static uint64_t mark_of(const struct sluiced_read *read, uint32_t end)
+{
+	return read->source->mark ^ (read->offset + end);
+}
+
+static uint32_t end_of_block(const struct sluiced_read *read, uint32_t at)
+{
+	return read->len - at < SLUICE_BLOCK_SIZE ? read->len : at + SLUICE_BLOCK_SIZE;
+}
+
+static void set_marks(struct sluiced_read *read)
+{
+	uint32_t at, end;
+	uint64_t mark;
+
+	for (at = 0; at < read->len; at = end) {
+		end = end_of_block(read, at);
+		mark = mark_of(read, end);
+		if (end - at >= sizeof(mark))
+			memcpy(read->buf + end - sizeof(mark), &mark, sizeof(mark));
+	}
+}
+
+static bool marks_are_left(const struct sluiced_read *read)
+{
+	uint32_t at, end;
+	uint64_t mark;
+
+	for (at = 0; at < read->len; at = end) {
+		end = end_of_block(read, at);
+		mark = mark_of(read, end);
+		if (end - at >= sizeof(mark) &&
+		    !memcmp(read->buf + end - sizeof(mark), &mark, sizeof(mark)))
+			return true;
+	}
+	return false;
+}
+
 void sluiced_source_read(struct sluiced_source *source, struct sluiced_read *read, void *buf,
 			 uint32_t len, uint64_t offset,
 			 void (*done)(struct sluiced_read *read, int err))
@@ -162,6 +209,7 @@ void sluiced_source_read(struct sluiced_source *source, struct sluiced_read *rea
 		.offset = offset,
 		.len = len,
 	};
+	set_marks(read);
 	source->reads++;
 	source->ops->read(source, read);
 }
@@ -169,7 +217,7 @@ void sluiced_source_read(struct sluiced_source *source, struct sluiced_read *rea
 void sluiced_source_read_end(struct sluiced_read *read, int err)
 {
 	read->source->reads--;
-	read->done(read, err);
+	read->done(read, !err && marks_are_left(read) ? -EPROTO : err);
 }
 
 void sluiced_source_survey(struct sluiced_source *source, struct sluiced_survey *survey,

@@ -137,6 +137,7 @@ struct sluiced_source {
 	/* What the hint named, never gone since: need not be sampled before its use. */
 	bool resumed;
 	bool surveys;			/* knows of zeroes */
+	uint64_t mark;			/* what is not read looks like it */
 	unsigned int reads;		/* under way, and what else ends before free() */
 	bool retired;
 };
@@ -187,7 +188,8 @@ void sluiced_source_adopt(struct sluiced_source *source, struct sluiced_loop *lo
 /*
  * Reads @len bytes of the image at @offset, a multiple of a block, into @buf,
  * which is page-aligned and has room up to the next multiple of a block. done():
- * 0, -ESTALE when the image ends early, or another -errno.
+ * 0, -ESTALE when the image ends early, -EPROTO when some of it was not sent, or
+ * another -errno.
  */
 void sluiced_source_read(struct sluiced_source *source, struct sluiced_read *read, void *buf,
 			 uint32_t len, uint64_t offset,

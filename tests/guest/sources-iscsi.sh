@@ -122,7 +122,17 @@ iscsi_swapped() {
 	rm "$WORK/swap.img"
 }
 
+# What it says of one place is damaged on the way, or by itself.
+iscsi_tampered() {
+	tgt_up /dev/vda
+	tamper_up iscsi 3270 3260
+	tampered "iSCSI" "iscsi://$SRV:3270/$IQN/1?header-digest=none" header cut short moved
+	tampered "iSCSI with a digest" "iscsi://$SRV:3270/$IQN/1" moved
+	unserve tamper
+	unserve tgtd
+}
+
 sources_up
-[ $# != 0 ] || set -- iscsi_tgt iscsi_lio iscsi_killed iscsi_black_hole iscsi_range iscsi_swapped
+[ $# != 0 ] || set -- iscsi_tgt iscsi_lio iscsi_killed iscsi_black_hole iscsi_range iscsi_swapped iscsi_tampered
 parts "$@"
 sources_down

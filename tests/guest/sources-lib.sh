@@ -319,3 +319,34 @@ bad_sectors() {
 	detach
 	check "$1: every block equals the image" compare /dev/vda
 }
+
+# tamper_up KIND PORT SERVER-PORT: a server before another one; see tampered().
+tamper_up() {
+	echo pass >"$WORK/mode"
+	# No sample is taken there.
+	serve tamper "$BIN/tests/tamper" "$1" "$SRV" "$2" "$3" /dev/vda $(((30 << 20) + 2048)) "$WORK/mode"
+	listening "$2"
+}
+
+damages() { grep -c "^damaged: $1" "$OUT/tamper.log" || true; }
+damaged() { [ "$(damages "$1")" -ge "$2" ]; }
+
+# tampered NAME URI MODE...: by a server that damages what it says of one place of the
+# image, in these ways one after the other. None of it is taken for the image.
+tampered() {
+	local name=$1 uri=$2 mode
+
+	deploy "$uri" --max-rate 8M
+	for mode in "${@:3}"; do
+		echo "$mode" >"$WORK/mode"
+		check "$name, $mode: the place is asked for again" \
+			until_true 60 damaged "$mode" $(($(damages "$mode") + 2))
+	done
+	unlimited
+	check "$name: all else becomes local" until_true 60 local_but 2
+	check "$name: nothing damaged does" [ "$(status local_bytes)" -lt "$(status namespace_bytes)" ]
+	echo pass >"$WORK/mode"
+	check "$name: it completes when the server is well" wait_complete
+	detach
+	check "$name: every block equals the image" compare /dev/vda
+}

@@ -146,7 +146,16 @@ nbd_swapped() {
 	rm "$WORK/swap.img"
 }
 
+# What it says of one place is damaged on the way, or by itself.
+nbd_tampered() {
+	nbdkit_up server 10830 file /dev/vda
+	tamper_up nbd 10831 10830
+	tampered "NBD" "nbd://$SRV:10831" header cut short moved
+	unserve tamper
+	unserve server
+}
+
 sources_up
-[ $# != 0 ] || set -- nbd_nbdkit nbd_no_structure nbd_qcow2 nbd_tls nbd_http_xz nbd_killed nbd_black_hole nbd_slow nbd_range nbd_swapped
+[ $# != 0 ] || set -- nbd_nbdkit nbd_no_structure nbd_qcow2 nbd_tls nbd_http_xz nbd_killed nbd_black_hole nbd_slow nbd_range nbd_swapped nbd_tampered
 parts "$@"
 sources_down

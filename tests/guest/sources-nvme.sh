@@ -39,7 +39,7 @@ nvme_swapped() {
 	sleep 1
 	nvme_unserve
 	nvme_serve "$WORK/soil"
-	check "NVMe swapped: the deployment fails" until_true 30 state_is failed
+	check "NVMe swapped: the deployment fails" until_true 60 state_is failed
 	check "NVMe swapped: and says why" grep -q 'its content differs' <("$ctl" status d -o json)
 	detach
 	nvme_unserve
