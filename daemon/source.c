@@ -157,17 +157,19 @@ void sluiced_source_adopt(struct sluiced_source *source, struct sluiced_loop *lo
 }
 
 /*
- * Every block is marked before it is read, and the data replace the mark: libiscsi and
- * some kernels take a read for done of which the server sent only a part.
+ * The end of every sector is marked before it is read, and the data replace the mark:
+ * libiscsi and libnbd take a read for done of which the server sent only a part.
  */
+#define SECTOR	512
+
 static uint64_t mark_of(const struct sluiced_read *read, uint32_t end)
 {
 	return read->source->mark ^ (read->offset + end);
 }
 
-static uint32_t end_of_block(const struct sluiced_read *read, uint32_t at)
+static uint32_t end_of_sector(const struct sluiced_read *read, uint32_t at)
 {
-	return read->len - at < SLUICE_BLOCK_SIZE ? read->len : at + SLUICE_BLOCK_SIZE;
+	return read->len - at < SECTOR ? read->len : at + SECTOR;
 }
 
 static void set_marks(struct sluiced_read *read)
@@ -176,7 +178,7 @@ static void set_marks(struct sluiced_read *read)
 	uint64_t mark;
 
 	for (at = 0; at < read->len; at = end) {
-		end = end_of_block(read, at);
+		end = end_of_sector(read, at);
 		mark = mark_of(read, end);
 		if (end - at >= sizeof(mark))
 			memcpy(read->buf + end - sizeof(mark), &mark, sizeof(mark));
@@ -189,7 +191,7 @@ static bool marks_are_left(const struct sluiced_read *read)
 	uint64_t mark;
 
 	for (at = 0; at < read->len; at = end) {
-		end = end_of_block(read, at);
+		end = end_of_sector(read, at);
 		mark = mark_of(read, end);
 		if (end - at >= sizeof(mark) &&
 		    !memcmp(read->buf + end - sizeof(mark), &mark, sizeof(mark)))
