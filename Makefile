@@ -21,7 +21,7 @@ TOOLS_LIBS := -lsmartcols $(COMMON_LIBS)
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-.PHONY: all user module guest-tools deps check check-static check-unit check-guest check-sources check-crash check-kcsan check-removed check-model fuzz check-lab crash-tools lab-iops demo demo-local style clean
+.PHONY: all user module guest-tools deps check check-static check-unit check-guest check-sources check-crash check-kcsan check-removed check-model fuzz check-lab crash-tools lab-iops bench profile-tools demo demo-local style clean
 
 all: user module
 
@@ -83,6 +83,19 @@ $(B)/tests/crash-enumerate: $(CRASH_SRC) $(wildcard tests/crash/*.h kmod/media.h
 	@echo "  CC      $@"
 	@$(CC) $(ALL_CFLAGS) -Ikmod -o $@ $(CRASH_SRC)
 
+# A plugin of QEMU that counts a guest's instructions, and who tells it when.
+profile-tools: $(B)/tests/insnprof.so $(B)/tests/insnprof-mark
+
+$(B)/tests/insnprof.so: tests/bench/insnprof.c tests/bench/qemu-plugin.h
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(ALL_CFLAGS) -fPIC -shared -fvisibility=hidden -o $@ $<
+
+$(B)/tests/insnprof-mark: tests/bench/insnprof-mark.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(ALL_CFLAGS) -o $@ $<
+
 deps:
 	tests/vm/deps.sh
 
@@ -136,6 +149,10 @@ check-lab: deps
 # What Sluice costs a host over PCIe when all is local, beside nvmet alone.
 lab-iops: deps
 	tests/lab/iops.sh
+
+# What Sluice costs and gains beside its alternatives: make bench [NAME="cost source"]
+bench: deps
+	tests/bench/run.sh $(NAME)
 
 demo:
 	@tests/demo/demo.sh

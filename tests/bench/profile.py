@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""profile.py DIR: the instructions of each kernel function a request, from DIR/blocks (of
+insnprof.c), DIR/kallsyms and DIR/results; ordered by what the last column has more than
+the first."""
+
+import bisect
+import sys
+
+
+def read_symbols(path):
+    symbols = []
+    with open(path, encoding="ascii") as lines:
+        for line in lines:
+            address, kind, name = line.split(maxsplit=2)
+            if kind in "tTwW":
+                symbols.append((int(address, 16), " ".join(name.split())))
+    symbols.sort()
+    return [s[0] for s in symbols], [s[1] for s in symbols]
+
+
+def read_profiles(path, starts, names):
+    """[{function: instructions}], what user space runs as one."""
+    profiles = []
+    with open(path, encoding="ascii") as lines:
+        for line in lines:
+            if line.startswith("#"):
+                profiles.append({})
+                continue
+            address, count = int(line.split()[0], 16), int(line.split()[1])
+            name = "(user space)"
+            if address >> 63:
+                i = bisect.bisect_right(starts, address) - 1
+                name = names[i] if i >= 0 else "(unknown)"
+            profiles[-1][name] = profiles[-1].get(name, 0) + count
+    # The first one is of a trial.
+    return profiles[1:]
+
+
+def main():
+    where = sys.argv[1]
+    profiles = read_profiles(where + "/blocks", *read_symbols(where + "/kallsyms"))
+    with open(where + "/results", encoding="ascii") as lines:
+        results = [line.split() for line in lines]
+    for metric in ("cost.read", "cost.write"):
+        columns = []
+        for profile, (key, who, cost) in zip(profiles, results):
+            if key == metric:
+                each = float(cost) / sum(profile.values())
+                columns.append((who, {f: n * each for f, n in profile.items()}))
+        functions = {f for _, c in columns for f, n in c.items() if n >= 0.5}
+        first, last = columns[0][1], columns[-1][1]
+        print(f"\n{metric}, instructions a request")
+        print(f"{'':<44}" + "".join(f"{who:>20}" for who, _ in columns))
+        for f in sorted(functions, key=lambda f: (first.get(f, 0) - last.get(f, 0),
+                                                  -last.get(f, 0))):
+            print(f"{f:<44}" + "".join(f"{c.get(f, 0):>20.1f}" for _, c in columns))
+        print(f"{'all':<44}" + "".join(f"{sum(c.values()):>20.1f}" for _, c in columns))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# profile.sh [WHO]...: where the instructions of the group "cost" go: a table of kernel
+# functions, a column for each of WHO (raw and the two of Sluice), instructions a request.
+# In build/bench/profile/.
+
+# shellcheck source=tests/vm/lib.sh
+. "$(dirname "$0")/../vm/lib.sh"
+cd "$SLUICE_TOP"
+[ $# != 0 ] || set -- raw sluice_resident sluice_complete
+kernel=$(tests/vm/kernel.sh plain)
+make -s user guest-tools profile-tools >&2
+make -s module KERNEL="$kernel/build" KMOD_DIR=build/kmod-plain >&2
+out=$SLUICE_TOP/build/bench/profile
+rm -rf "$out"
+mkdir -p "$out"
+# The plugin's interface is that of Debian 12's QEMU.
+QEMU=/usr/bin/qemu-system-x86_64 tests/vm/guest.sh --icount --out "$out" --timeout 900 \
+	--env SLUICE_KO="$SLUICE_TOP/build/kmod-plain/sluice.ko" \
+	--env MARK="$SLUICE_TOP/build/tests/insnprof-mark" \
+	--qemu "-plugin $SLUICE_TOP/build/tests/insnprof.so,out=$out/blocks" \
+	tests/bench/cost.sh "$@" >&2
+tests/bench/profile.py "$out"

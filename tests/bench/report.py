@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""report.py DIR GROUP...: from DIR/GROUP/results, lines "GROUP.METRIC WHO VALUE" of one
+run each, the document DIR/bench.json, a plot DIR/GROUP.svg and the table."""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+
+# What is measured by GROUP, for people: (what, unit).
+GROUPS = {
+    "cost": ("a 4 KiB random request, libaio, depth 32, null_blk", "instructions"),
+}
+
+
+def over(figures, who, base, unit):
+    """By how much who is above base, in terms of how much unit is."""
+    return (figures[who] - figures[base]) / (figures[unit] - figures[base])
+
+
+# (group, its metrics, what is bounded, how it is computed from {who: median}, "<=" or
+# ">=", bound)
+BOUNDS = [
+    ("cost", ("read", "write"), "(sluice_complete - raw) / (dm_linear - raw)",
+     lambda f: over(f, "sluice_complete", "raw", "dm_linear"), "<=", 0.30),
+    ("cost", ("read", "write"), "(sluice_resident - raw) / (dm_clone_hydrated - raw)",
+     lambda f: over(f, "sluice_resident", "raw", "dm_clone_hydrated"), "<=", 0.45),
+]
+
+
+def read_results(path, group):
+    """{metric: {who: [value, ...]}} in the order of the file."""
+    runs = {}
+    with open(path, encoding="ascii") as lines:
+        for line in lines:
+            key, who, value = line.split()
+            if not key.startswith(group + "."):
+                sys.exit(f"{path}: a figure {key} is none of the group {group}")
+            metric = key[len(group) + 1:]
+            runs.setdefault(metric, {}).setdefault(who, []).append(float(value))
+    return runs
+
+
+def number(value):
+    """Short, and whole where it is large."""
+    return round(value) if abs(value) >= 100 else round(value, 3)
+
+
+def summary(values):
+    return {"median": number(statistics.median(values)), "min": number(min(values)),
+            "max": number(max(values)), "runs": [number(v) for v in values]}
+
+
+def check_bounds(document):
+    found = []
+    for group, metrics, text, compute, relation, bound in BOUNDS:
+        for metric in metrics:
+            figures = {who: s["median"]
+                       for who, s in document.get(group, {}).get(metric, {}).items()}
+            try:
+                value = round(compute(figures), 3)
+            except (KeyError, ZeroDivisionError):
+                continue
+            kept = value <= bound if relation == "<=" else value >= bound
+            found.append({"group": group, "metric": metric, "what": text, "value": value,
+                          "relation": relation, "bound": bound, "kept": kept})
+    return found
+
+
+def plot(path, group, metrics):
+    """Bars of medians, a cluster for each metric, whiskers from the least to the most."""
+    what, unit = GROUPS[group]
+    names = []
+    for figures in metrics.values():
+        names += [who for who in figures if who not in names]
+    rows = []
+    for metric, figures in metrics.items():
+        row = ['"' + metric.replace("_", " ") + '"']
+        for who in names:
+            s = figures.get(who)
+            row += [str(s[k]) for k in ("median", "min", "max")] if s else ["NaN"] * 3
+        rows.append(" ".join(row))
+    bars = ", ".join(f'$data using {2 + 3 * i}:{3 + 3 * i}:{4 + 3 * i}'
+                     f'{":xtic(1)" if i == 0 else ""} title "{who}" noenhanced'
+                     for i, who in enumerate(names))
+    script = f"""set terminal svg size 900,480 background "white"
+set output "{path}"
+set title "{group}: {what}" noenhanced
+set ylabel "{unit}" noenhanced
+set style data histogram
+set style histogram errorbars gap 2 lw 1
+set style fill solid 0.6 border -1
+set key outside right top
+set grid ytics
+set yrange [0:*]
+$data << end
+{chr(10).join(rows)}
+end
+plot {bars}
+"""
+    subprocess.run(["gnuplot"], input=script, text=True, check=True)
+
+
+def print_table(document, groups):
+    for group in groups:
+        what, unit = GROUPS[group]
+        print(f"\n{group}: {what}; {unit}")
+        for metric, figures in document[group].items():
+            for who, s in figures.items():
+                spread = f"{s['min']} to {s['max']}" if len(s["runs"]) > 1 else "exact"
+                print(f"  {metric:<22} {who:<20} {s['median']:>12}   {spread}")
+    print(f"\n{'bound':<76} {'value':>8}    {'':<8}")
+    for b in document["bounds"]:
+        name = f"{b['group']} {b['metric']}: {b['what']}"
+        print(f"  {name:<74} {b['value']:>8} {b['relation']} {b['bound']:<6} "
+              f"{'kept' if b['kept'] else 'MISSED'}")
+
+
+def main():
+    where, groups = sys.argv[1], sys.argv[2:]
+    document = {"about": {"machine": platform.machine(), "processors": os.cpu_count()}}
+    for group in groups:
+        runs = read_results(os.path.join(where, group, "results"), group)
+        document[group] = {metric: {who: summary(values) for who, values in figures.items()}
+                           for metric, figures in runs.items()}
+        plot(os.path.join(where, group + ".svg"), group, document[group])
+    document["bounds"] = check_bounds(document)
+    with open(os.path.join(where, "bench.json"), "w", encoding="ascii") as out:
+        json.dump(document, out, indent=1)
+        out.write("\n")
+    print_table(document, groups)
+
+
+if __name__ == "__main__":
+    main()
