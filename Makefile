@@ -115,7 +115,7 @@ check-guest: deps user
 # Every kind of source, from real servers that also fail.
 check-sources: deps user
 	tests/guest.sh sources-nbd sources-iscsi sources-nvme sources-paths \
-		sources-debian-xz sources-debian
+		sources-large sources-debian-xz sources-debian
 
 # What comes from outside, for as long as asked: make fuzz FUZZ_SECONDS=600 [NAME=uri]
 FUZZ_SECONDS ?= 60

@@ -30,13 +30,34 @@ module_for() {
 	make -s module KERNEL="$kernel/build" KMOD_DIR="build/kmod-$1" >&2
 }
 
-# run NAME FLAVOUR GUEST_OPTION... -- SCRIPT ARG...: leaves "PASSED FAILED" in its .result.
+# counted LOG STATUS: adds what its last line says to passed and failed.
+counted() {
+	local last
+
+	last=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$1" | tail -1) || true
+	if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
+		passed=$((passed + BASH_REMATCH[1]))
+		failed=$((failed + BASH_REMATCH[2]))
+		# A step that counts no failure and yet fails has failed once.
+		[ "$2" = 0 ] || [ "${BASH_REMATCH[2]}" != 0 ] || failed=$((failed + 1))
+	elif [ "$2" = 0 ]; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+	fi
+}
+
+# run NAME FLAVOUR GUEST_OPTION... [--after COMMAND] -- SCRIPT ARG...: leaves "PASSED
+# FAILED" in its .result. The command looks at what the guest leaves behind.
 run() {
-	local name=$1 flavour=$2 out=build/check/guest-$1 status=0 last passed=0 failed=0
+	local name=$1 flavour=$2 out=build/check/guest-$1 status=0 after='' passed=0 failed=0
 	local options=()
 	shift 2
 	while [ "$1" != -- ]; do
-		options+=("$1")
+		case $1 in
+		--after) after=$2; shift ;;
+		*) options+=("$1") ;;
+		esac
 		shift
 	done
 	shift
@@ -44,16 +65,13 @@ run() {
 	tests/vm/guest.sh --kernel "$flavour" --out "$out" --env SLUICE_KO="$SLUICE_TOP/$ko" \
 		${SLUICE_STRESS:+--env SLUICE_STRESS="$SLUICE_STRESS"} \
 		"${options[@]}" "$@" >"$out.log" 2>&1 || status=$?
-	last=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$out.log" | tail -1) || true
-	if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
-		passed=${BASH_REMATCH[1]}
-		failed=${BASH_REMATCH[2]}
-		# A step that counts no failure and yet fails has failed once.
-		[ "$status" = 0 ] || [ "$failed" != 0 ] || failed=1
-	elif [ "$status" = 0 ]; then
-		passed=1
-	else
-		failed=1
+	counted "$out.log" "$status"
+	if [ -n "$after" ]; then
+		status=0
+		# shellcheck disable=SC2086 # a command and its arguments
+		$after >"$out.after" 2>&1 || status=$?
+		counted "$out.after" "$status"
+		cat "$out.after" >>"$out.log"
 	fi
 	if tests/vm/dmesg-scan.sh "$out/console.log" >"$out.scan" 2>&1; then
 		passed=$((passed + 1))
@@ -116,6 +134,15 @@ for kind in nbd iscsi nvme paths; do
 	guest "sources-$kind" --memory 3072 --disk "$disk" --disk new:300M --timeout 900 -- \
 		"tests/guest/sources-$kind.sh"
 done
+large=build/tests/large
+if wanted sources-large "${names[@]}"; then
+	tests/guest/sources-large.py make $large.img $large.ext4
+	tests/guest/sources-large.py soil $large-nbd.img $large-iscsi.img
+fi
+guest sources-large --memory 2048 --disk $large.ext4,snapshot --disk $large-nbd.img \
+	--disk $large-iscsi.img --timeout 900 \
+	--after "tests/guest/sources-large.py compare $large.img $large-nbd.img $large-iscsi.img" \
+	-- tests/guest/sources-large.sh
 debian sources-debian-xz nbd_http_xz file
 debian sources-debian nbd_nbdkit nbd_qcow2 iscsi_tgt iscsi_lio nvme_tcp
 # Only by name: for the race detector.
