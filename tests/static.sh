@@ -73,7 +73,7 @@ check checkpatch checkpatch
 
 scripts() {
 	# shellcheck disable=SC2046
-	shellcheck -x $(sources '*.sh' '.ci/run' 'tests/vm/guest-init')
+	shellcheck -x $(sources '*.sh' '*.bash' '.ci/run' 'tests/vm/guest-init')
 }
 check shellcheck scripts
 

@@ -45,8 +45,7 @@ done
 } >"$out/tsan-map-race.log" 2>&1 && status=0 || status=$?
 result tsan-map-race "$status"
 
-for test in tests/unit/test-*.sh; do
-	[ -e "$test" ] || continue
+for test in tests/unit/test-*.sh tests/unit/test-*.py; do
 	name=$(basename "$test")
 	timeout 300 "$test" build/sluicectl >"$out/$name.log" 2>&1 && status=0 || status=$?
 	result "$name" "$status"

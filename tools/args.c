@@ -26,8 +26,8 @@ const struct sluice_option sluice_global_options[] = {
 	{ 0 },
 };
 
-static const struct sluice_option *find(const struct sluice_option *options, const char *name,
-					size_t len)
+const struct sluice_option *sluice_option_find(const struct sluice_option *options,
+					       const char *name, size_t len)
 {
 	for (; options && options->id; options++)
 		if (strlen(options->name) == len && !memcmp(options->name, name, len))
@@ -74,11 +74,11 @@ static int take_global(struct sluice_args *args, int id, const char *value)
 static int take_option(struct sluice_args *args, const char *name, size_t len,
 		       const char *attached, const char **value)
 {
-	const struct sluice_option *option = find(args->options, name, len);
+	const struct sluice_option *option = sluice_option_find(args->options, name, len);
 	bool global = !option;
 
 	if (global)
-		option = find(sluice_global_options, name, len);
+		option = sluice_option_find(sluice_global_options, name, len);
 	if (!option)
 		return stop(args, sluice_usage(args->ctl, "The option --%.*s is unknown.",
 					       (int)len, name));

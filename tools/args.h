@@ -11,6 +11,7 @@
 #define SLUICE_TOOLS_ARGS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct sluice_ctl;
@@ -18,11 +19,16 @@ struct sluice_ctl;
 struct sluice_option {
 	int id;			/* positive; 0 ends a list */
 	const char *name;
-	const char *value;	/* what help calls the value; NULL: takes none */
+	/* What help calls the value, written as in a synopsis; NULL: takes none. */
+	const char *value;
 	const char *help;
 };
 
 extern const struct sluice_option sluice_global_options[];
+
+/* The one whose name the first @len bytes of @name are, or NULL. @options may be NULL. */
+const struct sluice_option *sluice_option_find(const struct sluice_option *options,
+					       const char *name, size_t len);
 
 #define SLUICE_ARGS_END		0
 #define SLUICE_ARGS_STOP	-1

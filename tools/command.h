@@ -22,14 +22,18 @@ struct sluice_ctl {
 
 struct sluice_command {
 	const char *name;
-	const char *synopsis;			/* what follows "sluicectl " */
-	const char *help;			/* full sentences */
+	/*
+	 * What follows "sluicectl ". Completion reads it: brackets are around what may
+	 * be left out, capitals stand for something, small letters for themselves.
+	 */
+	const char *synopsis;
+	const char *help;			/* full sentences; "": of no interest to people */
 	const struct sluice_option *options;	/* besides the global ones; may be NULL */
 	/* @argv starts behind the command's name. */
 	int (*run)(struct sluice_ctl *ctl, int argc, char **argv);
 };
 
-/* The one table; a NULL name ends it. In main.c. */
+/* The one table; a NULL name ends it. In commands.c. */
 extern const struct sluice_command sluice_commands[];
 
 /* NULL when there is none of that name. */
@@ -47,6 +51,7 @@ int sluice_cmd_export(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_unexport(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_fail_parked(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_version(struct sluice_ctl *ctl, int argc, char **argv);
+int sluice_cmd_complete(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_help(struct sluice_ctl *ctl, int argc, char **argv);
 
 extern const struct sluice_option sluice_deploy_options[];

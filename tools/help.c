@@ -36,6 +36,13 @@ static void print_wrapped(const char *text, size_t len, int column, int indent)
 	putchar('\n');
 }
 
+size_t sluice_help_first(const char *help)
+{
+	const char *end = strstr(help, ". ");
+
+	return end ? (size_t)(end + 1 - help) : strlen(help);
+}
+
 static void print_options(const struct sluice_option *options)
 {
 	for (; options && options->id; options++) {
@@ -59,10 +66,12 @@ void sluice_help_all(void)
 	       "Controls sluiced, which deploys an operating system image to a local disk\n"
 	       "while the host already runs from it.\n\nCommands (status is the default):\n");
 	for (command = sluice_commands; command->name; command++) {
-		int column = printf("  %-12s ", command->name);
+		int column;
 
-		/* The first sentence. */
-		print_wrapped(command->help, strcspn(command->help, ".") + 1, column, column);
+		if (!*command->help)
+			continue;
+		column = printf("  %-12s ", command->name);
+		print_wrapped(command->help, sluice_help_first(command->help), column, column);
 	}
 	printf("\nOptions, before or after the command:\n");
 	print_options(sluice_global_options);

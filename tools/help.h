@@ -3,9 +3,14 @@
 #ifndef SLUICE_TOOLS_HELP_H
 #define SLUICE_TOOLS_HELP_H
 
+#include <stddef.h>
+
 struct sluice_command;
 
 void sluice_help_all(void);
 void sluice_help_command(const struct sluice_command *command);
+
+/* The length of the first sentence. */
+size_t sluice_help_first(const char *help);
 
 #endif /* SLUICE_TOOLS_HELP_H */

@@ -16,6 +16,8 @@ packages+=(qemu-system-x86 busybox-static mmdebstrap debian-archive-keyring
 	grub-efi-amd64-bin)
 # Servers of images; nbdkit is also the disk of a machine that loses its power.
 packages+=(nbdkit qemu-utils tgt openssl)
+# Terminals that tests type at.
+packages+=(bash-completion zsh python3-pexpect)
 # Checkers.
 packages+=(sparse check spin clang clang-format libclang-rt-14-dev shellcheck codespell)
 

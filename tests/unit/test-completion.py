@@ -1,0 +1,149 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""test-completion.py [SLUICECTL]: every command and option of sluicectl's table is in its
+man page and completes, in bash and zsh as people press the key. Last line: "N passed, N failed"."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+import pexpect
+
+TOP = os.path.realpath(os.path.dirname(__file__) + "/../..")
+CTL = os.path.realpath(sys.argv[1] if len(sys.argv) > 1 else TOP + "/build/sluicectl")
+PAGE = open(TOP + "/Documentation/man/sluicectl.8.rst", encoding="utf-8").read()
+PROMPT = "shell: "
+passed = failed = 0
+
+
+def check(name, good, detail=""):
+    global passed, failed
+    if good:
+        passed += 1
+    else:
+        failed += 1
+        print(f"FAILED: {name} {detail}")
+
+
+def complete(*words):
+    out = subprocess.run([CTL, "--socket", "/nonexistent", "complete", *words],
+                         capture_output=True, text=True, check=True).stdout
+    return [line.split("\t")[0] for line in out.splitlines()]
+
+
+def section(title):
+    """The text under a heading that names the command."""
+    for match in re.finditer(r"^([a-z][a-z, -]*)\n-+\n", PAGE, re.M):
+        if title in match.group(1).split(", "):
+            rest = PAGE[match.end():]
+            end = re.search(r"^[^\n]+\n[-=]+\n", rest, re.M)
+            return rest[:end.start()] if end else rest
+    return ""
+
+
+def plain(text):
+    return re.sub(r"\s+", " ", re.sub(r"\\ |\\|\*", "", text))
+
+
+def usage(command):
+    out = subprocess.run([CTL, "help", command], capture_output=True, text=True, check=True).stdout
+    return re.sub(r"\s+", " ", out.split("\n\n")[0]).strip().removeprefix("Usage: sluicectl ")
+
+
+def man_page():
+    commands = complete("")
+    check("commands are there", len(commands) > 10)
+    common = PAGE[PAGE.index("\nOPTIONS\n"):]
+    global_options = complete("--")
+    for command in commands:
+        text = section(command)
+        check(f"{command} is in the man page", text)
+        want = usage(command)
+        # What the man page writes as several lines is one in help.
+        if "|" not in want.split()[1:2]:
+            check(f"synopsis of {command}", want in plain(text) or command == "source",
+                  f"'{want}' is not in the man page")
+        for option in complete(command, "--"):
+            where = common if option in global_options else text
+            check(f"{command} {option} is in the man page",
+                  re.search(rf"(^|, |\*\*){option}\b", where, re.M))
+    for option in global_options:
+        check(f"{option} is in the man page", f"{option}" in common)
+
+
+def words():
+    check("option value", complete("export", "--kind", "") == ["tcp", "loop", "pci"])
+    check("option value after =", complete("export", "--kind=l") == ["--kind=loop"])
+    check("option value in bash's words", complete("export", "--kind", "=", "p") == ["pci"])
+    check("option without value", "tcp" in complete("export", "--allow-any", ""))
+    check("word after an option", complete("export", "--queues", "4", "t") == ["tcp"])
+    check("short option", complete("-o", "") == ["json", "text"])
+    check("after --", complete("export", "--", "--") == [])
+    check("unknown command", complete("frob", "") == [])
+    check("hidden command", complete("comp") == [])
+    check("file", complete("deploy", "--local", "") == [":files"])
+    check("nothing left", complete("export", "vdb", "tcp", "") == [])
+    check("commands of help", complete("help", "fail") == ["fail-parked"])
+
+
+class Shell:
+    """A shell with completion on a terminal of its own."""
+
+    def __init__(self, command, setup):
+        env = dict(os.environ, TERM="xterm", PS1=PROMPT, LC_ALL="C.UTF-8",
+                   PATH=os.path.dirname(CTL) + ":" + os.environ["PATH"])
+        self.child = pexpect.spawn(command[0], command[1:], env=env, timeout=60,
+                                   dimensions=(50, 200), encoding="utf-8")
+        self.child.sendline(setup)
+        self.child.sendline("echo re''ady")
+        self.child.expect("ready\r\n")
+        self.child.expect_exact(PROMPT)
+
+    def keys(self, typed, want):
+        """True when the line shows all of @want after the key was pressed twice."""
+        self.child.send(typed + "\t\t")
+        try:
+            for text in want:
+                self.child.expect_exact(text)
+            good = True
+        except pexpect.TIMEOUT:
+            good = False
+        self.child.sendcontrol("u")
+        self.child.sendline("echo ne''xt")
+        self.child.expect("next\r\n")
+        self.child.expect_exact(PROMPT)
+        return good
+
+
+def shells():
+    bash = Shell(["bash", "--norc", "--noprofile"],
+                 "bind 'set bell-style none'; bind 'set enable-bracketed-paste off'; "
+                 ". /usr/share/bash-completion/bash_completion; "
+                 f". {TOP}/tools/completion/sluicectl.bash")
+    zdir = tempfile.mkdtemp()
+    zsh = Shell(["zsh", "-f"],
+                f"fpath=({TOP}/tools/completion $fpath); autoload -U compinit; "
+                f"compinit -u -d {zdir}/dump; zstyle ':completion:*' list-prompt ''; unsetopt beep; zle_highlight=(none)")
+    for name, shell in ("bash", bash), ("zsh", zsh):
+        for typed, want in (
+                ("sluicectl fail", ["fail-parked "]),
+                ("sluicectl deploy --mdt", ["--mdts "]),
+                ("sluicectl export --kind lo", ["loop "]),
+                ("sluicectl source add nvme", ["nvme-tcp://"]),
+                ("sluicectl deploy --local /etc/host", ["/etc/host", "name"]),
+                ("sluicectl un", ["unexport "])):
+            check(f"{name}: {typed}", shell.keys(typed, want), repr(shell.child.before)[-300:])
+    check("bash lists", bash.keys("sluicectl deploy --ma", ["--max-rate "]))
+    check("zsh describes", zsh.keys("sluicectl deploy --m", ["--max-rate", "above which"]))
+    for shell in bash, zsh:
+        shell.child.close(force=True)
+    subprocess.run(["rm", "-rf", zdir], check=True)
+
+
+man_page()
+words()
+shells()
+print(f"{passed} passed, {failed} failed")
+sys.exit(failed != 0)

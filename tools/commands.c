@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The table that the command line, help and completion are made of. */
+#include <string.h>
+
+#include "command.h"
+
+const struct sluice_command sluice_commands[] = {
+	{ "deploy", "deploy [NAME] --source URI --local DEVICE [OPTION]...",
+	  "Starts a deployment, or resumes the one that the local disk holds. The host can use "
+	  "the device at once; the image is copied to the local disk meanwhile.",
+	  sluice_deploy_options, sluice_cmd_deploy },
+	{ "status", "status [NAME]",
+	  "Shows all deployments, or everything about one.", NULL, sluice_cmd_status },
+	{ "wait", "wait [NAME] [--for complete|PERCENT] [--timeout SECONDS]",
+	  "Waits for a deployment and shows its progress. Exits with 0 when the goal is reached, "
+	  "1 when the deployment failed, 16 when the time is over.",
+	  sluice_wait_options, sluice_cmd_wait },
+	{ "pause", "pause [NAME]",
+	  "Stops the background copy. What the host reads is still fetched.", NULL,
+	  sluice_cmd_pause },
+	{ "resume", "resume [NAME]",
+	  "Lets the background copy go on.", NULL, sluice_cmd_resume },
+	{ "limit", "limit [NAME] [--min-rate RATE] [--max-rate RATE]",
+	  "Changes the rates of the background copy. One that is not given stays.",
+	  sluice_limit_options, sluice_cmd_limit },
+	{ "source", "source list|add|remove [NAME] [URI]",
+	  "Shows where the image of a deployment is read, adds another place of the same image, "
+	  "or takes one away. It is read from one place at a time; when that fails, from the "
+	  "next.", NULL, sluice_cmd_source },
+	{ "detach", "detach [NAME]",
+	  "Ends the exports, makes everything durable, removes the device and forgets the "
+	  "deployment. The local disk keeps it, and \"sluicectl deploy\" resumes it.", NULL,
+	  sluice_cmd_detach },
+	{ "export", "export [NAME] tcp|loop|pci [OPTION]...",
+	  "Offers the device as an NVMe namespace. A tcp export admits only the hosts named.",
+	  sluice_export_options, sluice_cmd_export },
+	{ "unexport", "unexport [NAME] [tcp|loop|pci]",
+	  "Ends the exports of a deployment.", sluice_unexport_options, sluice_cmd_unexport },
+	{ "fail-parked", "fail-parked [NAME]",
+	  "Ends every waiting host request with a status that the host retries.", NULL,
+	  sluice_cmd_fail_parked },
+	{ "version", "version",
+	  "Shows the versions of sluicectl, sluiced and the kernel module.", NULL,
+	  sluice_cmd_version },
+	{ "help", "help [COMMAND]",
+	  "Shows the commands, or how to use one.", NULL, sluice_cmd_help },
+	{ "complete", "complete [WORD]...",
+	  "", NULL, sluice_cmd_complete },
+	{ 0 },
+};
+
+const struct sluice_command *sluice_command_find(const char *name)
+{
+	const struct sluice_command *command;
+
+	for (command = sluice_commands; command->name; command++)
+		if (!strcmp(command->name, name))
+			return command;
+	return NULL;
+}
