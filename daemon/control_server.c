@@ -29,17 +29,20 @@ struct sluiced_call {
 	int fd;
 	struct sluiced_op receive, send;
 	bool receiving, sending, calling, closing;
+	bool stream;
 	struct sluice_inbuf in;
 	char buf[RECEIVE_BYTES];
 	char *out;
 	size_t out_len, out_done;
+	char *queue;			/* of a stream: what follows out */
+	size_t queue_len;
 	struct sluiced_call_notes notes;
 };
 
 static struct {
 	struct sluiced_daemon *daemon;
 	struct sluiced_call *clients;
-	unsigned int count;
+	unsigned int count, streams;
 	int fd;
 	struct sluiced_op accept;
 	struct sluiced_timer retry;
@@ -58,9 +61,11 @@ static void free_client(struct sluiced_call *client)
 	if (client->next)
 		client->next->prev = client->prev;
 	server.count--;
+	server.streams -= client->stream;
 	close(client->fd);
 	sluice_inbuf_free(&client->in);
 	free(client->out);
+	free(client->queue);
 	free(client);
 }
 
@@ -127,6 +132,99 @@ void sluiced_call_fail(struct sluiced_call *call, const struct sluiced_fault *fa
 			       json_object_new_string(sluiced_fault_name(fault->kind)));
 	json_object_object_add(message, "parameters", parameters);
 	answer(call, message);
+}
+
+bool sluiced_call_stream(struct sluiced_call *call, const char *name)
+{
+	if (server.streams >= SLUICED_MAX_STREAMS)
+		return false;
+	server.streams++;
+	call->stream = true;
+	snprintf(call->notes.name, sizeof(call->notes.name), "%s", name);
+	/* So that its end is seen; there is nothing to be said to a stream. */
+	start_receive(call);
+	return true;
+}
+
+/* A message follows what is being sent; false when that is too much or no memory. */
+static bool enqueue(struct sluiced_call *stream, const char *text, size_t len)
+{
+	char *queue;
+
+	if (stream->queue_len + len > SLUICE_MESSAGE_MAX)
+		return false;
+	queue = realloc(stream->queue, stream->queue_len + len);
+	if (!queue)
+		return false;
+	memcpy(queue + stream->queue_len, text, len);
+	stream->queue = queue;
+	stream->queue_len += len;
+	return true;
+}
+
+static void send_queue(struct sluiced_call *stream)
+{
+	stream->out = stream->queue;
+	stream->out_len = stream->queue_len;
+	stream->out_done = 0;
+	stream->queue = NULL;
+	stream->queue_len = 0;
+	start_send(stream);
+}
+
+/* Frees no stream that it ends: callers walk through them. */
+static void send_framed(struct sluiced_call *stream, const char *text, size_t len)
+{
+	if (stream->closing)
+		return;
+	if (!text || !enqueue(stream, text, len)) {
+		/* Its receive is under way, so it stays until that has ended. */
+		stream->calling = false;
+		return end_client(stream);
+	}
+	if (!stream->sending)
+		send_queue(stream);
+}
+
+/* NULL without memory. */
+static char *frame(struct json_object *parameters, size_t *len)
+{
+	struct json_object *message = json_object_new_object();
+	char *text = NULL;
+
+	json_object_object_add(message, "parameters", parameters);
+	json_object_object_add(message, "continues", json_object_new_boolean(true));
+	if (sluice_message_frame(message, &text, len))
+		text = NULL;
+	json_object_put(message);
+	return text;
+}
+
+void sluiced_stream_send(struct sluiced_call *call, struct json_object *parameters)
+{
+	size_t len = 0;
+	char *text = frame(parameters, &len);
+
+	send_framed(call, text, len);
+	free(text);
+}
+
+void sluiced_server_publish(const char *name, struct json_object *parameters)
+{
+	struct sluiced_call *client;
+	size_t len = 0;
+	char *text = frame(parameters, &len);
+
+	for (client = server.clients; client; client = client->next)
+		if (client->stream &&
+		    (!client->notes.name[0] || !strcmp(client->notes.name, name)))
+			send_framed(client, text, len);
+	free(text);
+}
+
+bool sluiced_server_has_streams(void)
+{
+	return server.streams;
 }
 
 struct sluiced_call_notes *sluiced_call_notes(struct sluiced_call *call)
@@ -199,6 +297,8 @@ static void send_done(struct sluiced_op *op, int32_t res, uint32_t flags)
 		return start_send(client);
 	free(client->out);
 	client->out = NULL;
+	if (client->stream && !client->closing && client->queue_len)
+		return send_queue(client);
 	go_on(client);
 }
 
@@ -209,7 +309,9 @@ static void receive_done(struct sluiced_op *op, int32_t res, uint32_t flags)
 
 	(void)flags;
 	client->receiving = false;
-	if (res <= 0 || client->closing)
+	if (client->stream)
+		client->calling = false;
+	if (res <= 0 || client->closing || client->stream)
 		return end_client(client);
 	err = sluice_inbuf_add(&client->in, client->buf, res);
 	if (!err)
@@ -353,7 +455,9 @@ void sluiced_server_stop(void)
 	sluiced_loop_cancel(loop_of_server(), &server.accept);
 	for (client = server.clients; client; client = next) {
 		next = client->next;
-		if (!client->calling && !client->sending)
+		if (client->stream)
+			client->calling = false;
+		if (client->stream || (!client->calling && !client->sending))
 			end_client(client);
 	}
 }

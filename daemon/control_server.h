@@ -15,6 +15,9 @@ struct sluiced_call;
 /* 64 is arbitrary: people, their scripts and a metrics reader are a handful. */
 #define SLUICED_MAX_CLIENTS	64
 
+/* Streams last: half of the connections stay for calls. */
+#define SLUICED_MAX_STREAMS	32
+
 /*
  * Listens at @path, mode 0600, making its directory. -EADDRINUSE when the path is
  * a socket that answers, or no socket.
@@ -40,6 +43,20 @@ struct sluiced_call_notes {
 	char kind[8];
 };
 struct sluiced_call_notes *sluiced_call_notes(struct sluiced_call *call);
+/*
+ * Makes a stream of the call: it is not answered but gets messages until its peer
+ * goes, or until it reads too slowly; then the connection ends. False: there are
+ * too many streams already. @name: only what is published of that deployment; "":
+ * everything.
+ */
+bool sluiced_call_stream(struct sluiced_call *call, const char *name);
+
+/* A message to one stream, and to all that want what is of @name. Take @parameters. */
+void sluiced_stream_send(struct sluiced_call *call, struct json_object *parameters);
+void sluiced_server_publish(const char *name, struct json_object *parameters);
+
+bool sluiced_server_has_streams(void);
+
 struct sluiced_daemon *sluiced_call_daemon(struct sluiced_call *call);
 
 #endif /* SLUICED_CONTROL_SERVER_H */

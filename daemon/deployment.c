@@ -656,6 +656,7 @@ void sluiced_deployment_free(struct sluiced_deployment *d)
 	sluiced_timer_stop(&d->quiet);
 	sluiced_timer_stop(&d->exports_timer);
 	sluiced_timer_stop(&d->supply.timer);
+	sluiced_events_removed(d);
 	*d->prev = d->next;
 	if (d->next)
 		d->next->prev = d->prev;

@@ -19,6 +19,7 @@
 #include "copier.h"
 #include "daemon.h"
 #include "device.h"
+#include "events.h"
 #include "fault.h"
 #include "job.h"
 #include "state.h"
@@ -89,6 +90,8 @@ struct sluiced_deployment {
 	struct sluiced_timer quiet;
 	void (*then)(struct sluiced_deployment *d);
 	bool gone;			/* quiesced because the daemon ends */
+
+	struct sluiced_seen seen;	/* by those who watch */
 
 	/* The request that is under way. */
 	sluiced_answer_t answer;

@@ -296,6 +296,8 @@ int sluiced_loop_run(struct sluiced_loop *loop)
 			;
 		dispatch_early(loop);
 		fire_timers(loop);
+		if (loop->after)
+			loop->after(loop);
 	}
 	return 0;
 }

@@ -37,6 +37,8 @@ struct sluiced_loop {
 	struct io_uring ring;
 	struct sluiced_timer *timers;
 	bool stopping;
+	/* After every round of completions and timers; may be NULL. */
+	void (*after)(struct sluiced_loop *loop);
 	struct io_uring_cqe *early;	/* reaped while starting an operation */
 	size_t early_len, early_cap;
 };

@@ -22,6 +22,7 @@
 #include "credentials.h"
 #include "daemon.h"
 #include "deployment.h"
+#include "events.h"
 #include "job.h"
 #include "log.h"
 #include "report.h"
@@ -339,6 +340,7 @@ static int serve(const struct options *o)
 		return err;
 	}
 	start_notifying();
+	the_daemon.loop.after = sluiced_events_look;
 	err = sluiced_loop_run(&the_daemon.loop);
 	if (err)
 		sluiced_log(LOG_ERR, "sluiced", "The event loop failed: %s.", strerror(-err));

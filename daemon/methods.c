@@ -12,6 +12,7 @@
 #include "deploy.h"
 #include "deployment.h"
 #include "detaching.h"
+#include "events.h"
 #include "exporting.h"
 #include "message.h"
 #include "report.h"
@@ -307,6 +308,23 @@ static bool status(struct sluiced_call *call, struct json_object *p,
 	return true;
 }
 
+static bool events(struct sluiced_call *call, struct json_object *p,
+		   struct sluiced_fault *fault)
+{
+	struct sluiced_deployment *only = NULL;
+	struct json_object *value;
+
+	if (p && json_object_object_get_ex(p, "name", &value) && value) {
+		only = named(call, p, fault);
+		if (!only)
+			return false;
+	}
+	return sluiced_events_start(call, only) ||
+	       sluiced_fault(fault, SLUICED_FAILED,
+			     "There are %d readers of events already: end one first.",
+			     SLUICED_MAX_STREAMS);
+}
+
 static bool set_paused(struct sluiced_call *call, struct json_object *p, bool paused,
 		       struct sluiced_fault *fault)
 {
@@ -492,6 +510,7 @@ static const struct {
 } methods[] = {
 	{ "Deploy", deploy },
 	{ "Status", status },
+	{ "Events", events },
 	{ "Pause", pause_copy },
 	{ "Resume", resume_copy },
 	{ "Limit", limit },

@@ -172,12 +172,28 @@ static int take_reply(struct sluice_ctl *ctl, const char *text, size_t len,
 	return status;
 }
 
+int sluice_client_next(struct sluice_ctl *ctl, struct json_object **reply)
+{
+	char *text;
+	size_t len;
+	int status;
+
+	status = receive_reply(ctl, &text, &len);
+	/* A late reply must not be taken for the next call's. */
+	if (status)
+		sluice_client_close(ctl);
+	else
+		status = take_reply(ctl, text, len, reply);
+	free(text);
+	return status;
+}
+
 int sluice_client_call(struct sluice_ctl *ctl, const char *method,
 		       struct json_object *parameters, struct json_object **reply)
 {
 	struct json_object *call = json_object_new_object();
 	char name[64];
-	char *buf = NULL, *text = NULL;
+	char *buf = NULL;
 	size_t len;
 	int status = 0;
 
@@ -195,14 +211,10 @@ int sluice_client_call(struct sluice_ctl *ctl, const char *method,
 		status = connect_daemon(ctl);
 	if (!status)
 		status = send_call(ctl, buf, len);
-	if (!status)
-		status = receive_reply(ctl, &text, &len);
-	/* A late reply must not be taken for the next call's. */
-	if (status)
-		sluice_client_close(ctl);
-	else
-		status = take_reply(ctl, text, len, reply);
 	free(buf);
-	free(text);
-	return status;
+	if (status) {
+		sluice_client_close(ctl);
+		return status;
+	}
+	return sluice_client_next(ctl, reply);
 }

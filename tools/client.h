@@ -30,6 +30,9 @@ int64_t sluice_client_now(void);
 int sluice_client_call(struct sluice_ctl *ctl, const char *method,
 		       struct json_object *parameters, struct json_object **reply);
 
+/* The next reply of a call that has several, in the same way. */
+int sluice_client_next(struct sluice_ctl *ctl, struct json_object **reply);
+
 void sluice_client_close(struct sluice_ctl *ctl);
 
 #endif /* SLUICE_TOOLS_CLIENT_H */

@@ -42,6 +42,8 @@ const struct sluice_command *sluice_command_find(const char *name);
 int sluice_cmd_deploy(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_status(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_wait(struct sluice_ctl *ctl, int argc, char **argv);
+int sluice_cmd_watch(struct sluice_ctl *ctl, int argc, char **argv);
+int sluice_cmd_events(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_pause(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_resume(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_limit(struct sluice_ctl *ctl, int argc, char **argv);

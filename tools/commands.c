@@ -15,6 +15,13 @@ const struct sluice_command sluice_commands[] = {
 	  "Waits for a deployment and shows its progress. Exits with 0 when the goal is reached, "
 	  "1 when the deployment failed, 16 when the time is over.",
 	  sluice_wait_options, sluice_cmd_wait },
+	{ "watch", "watch [NAME]",
+	  "Shows deployments as they go on, on a terminal until q is pressed. Elsewhere the same "
+	  "as \"sluicectl events -o json\".", NULL, sluice_cmd_watch },
+	{ "events", "events [NAME]",
+	  "Prints what happens to deployments, first which there are. One line, or with -o json "
+	  "one object, stands for each change of a state, a source or a trouble.", NULL,
+	  sluice_cmd_events },
 	{ "pause", "pause [NAME]",
 	  "Stops the background copy. What the host reads is still fetched.", NULL,
 	  sluice_cmd_pause },

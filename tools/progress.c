@@ -24,7 +24,7 @@ void sluice_progress_init(struct sluice_progress *progress)
 }
 
 /* Asked anew for every line: windows change. */
-static int terminal_width(void)
+int sluice_progress_width(void)
 {
 	const char *columns = getenv("COLUMNS");
 	struct winsize size;
@@ -52,12 +52,12 @@ static void print_bar(int cells, double percent)
  * the bar shrinks, then the time, the rate, the bar and the name go. The last
  * column stays empty: some terminals wrap when it is written.
  */
-static void draw(const struct sluice_deployment *dep)
+void sluice_progress_draw(const struct sluice_deployment *dep)
 {
 	char rate[SLUICE_UNITS_LEN + 8], eta[SLUICE_UNITS_LEN + 16], text[SLUICE_UNITS_LEN];
 	bool running = strcmp(dep->state, "complete") && strcmp(dep->state, "failed");
 	char name[80], state[40], percent[16];
-	int width = terminal_width() - 1;
+	int width = sluice_progress_width() - 1;
 	int need, cells;
 
 	snprintf(name, sizeof(name), "%s  ", dep->name);
@@ -95,7 +95,6 @@ static void draw(const struct sluice_deployment *dep)
 	if (cells >= BAR_MIN)
 		print_bar(cells, dep->percent);
 	printf("  %7s%s%s\033[K", percent, rate, eta);
-	fflush(stdout);
 }
 
 static void print_line(const struct sluice_deployment *dep)
@@ -125,7 +124,8 @@ void sluice_progress_show(struct sluice_progress *progress, const struct sluice_
 		if (!strcmp(dep->state, "stalled") && strcmp(progress->state, dep->state))
 			sluice_output_text(stdout, "%s%s\n", progress->drawn ? "\n" : "",
 					   dep->error);
-		draw(dep);
+		sluice_progress_draw(dep);
+		fflush(stdout);
 		progress->drawn = true;
 	} else if (tens > progress->tens || strcmp(progress->state, dep->state)) {
 		print_line(dep);

@@ -17,6 +17,12 @@ struct sluice_progress {
 	char state[32];		/* of the last line */
 };
 
+/* Columns of the terminal, now. */
+int sluice_progress_width(void);
+
+/* The bar of a deployment over the line that the cursor is on. */
+void sluice_progress_draw(const struct sluice_deployment *dep);
+
 void sluice_progress_init(struct sluice_progress *progress);
 void sluice_progress_show(struct sluice_progress *progress, const struct sluice_deployment *dep);
 /* Leaves the bar as it is and goes to a new line. */

@@ -11,6 +11,7 @@
  *	@silent		says nothing
  *	@huge		sends more than a message may have
  *	@split ANSWER	sends it in two parts
+ *	@stream ANSWER@@ANSWER...	sends them one after the other, then closes
  */
 #include <errno.h>
 #include <stdio.h>
@@ -106,6 +107,18 @@ static void send_huge(int fd)
 		send_all(fd, buf, sizeof(buf));
 }
 
+static void send_stream(int fd, const char *answers)
+{
+	while (*answers) {
+		const char *end = strstr(answers, "@@");
+		size_t len = end ? (size_t)(end - answers) : strlen(answers);
+
+		send_all(fd, answers, len);
+		send_all(fd, "", 1);
+		answers += len + (end ? 2 : 0);
+	}
+}
+
 /* False ends the connection. */
 static bool reply(int fd, const char *answer)
 {
@@ -118,6 +131,10 @@ static bool reply(int fd, const char *answer)
 	if (!strcmp(answer, "@huge")) {
 		send_huge(fd);
 		return true;
+	}
+	if (!strncmp(answer, "@stream ", 8)) {
+		send_stream(fd, answer + 8);
+		return false;
 	}
 	if (!strncmp(answer, "@split ", 7)) {
 		answer += 7;

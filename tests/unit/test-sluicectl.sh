@@ -110,6 +110,10 @@ out_lacks() {
 	! grep -qF -- "$1" "$tmp/out"
 }
 
+json() { # JQ-CONDITION: of all objects of the output
+	jq -es "$1" "$tmp/out" >/dev/null
+}
+
 dep() { # NAME STATE PERCENT [MORE]
 	printf '{"name":"%s","uuid":"4c5e","state":"%s","error":null,"device":"/dev/sluice0",' "$1" "$2"
 	printf '"index":0,"source":"file:/srv/i.raw","local":"/dev/vdb","image_name":"i.raw",'
@@ -137,7 +141,7 @@ run --help; expect "--help" 0 "deploy" -
 run --version; expect "--version" 0 "sluicectl " -
 run -V; expect "-V" 0 "sluicectl " -
 run help; expect "help" 0 "fail-parked" -
-for cmd in deploy status wait pause resume limit source detach export unexport fail-parked version help; do
+for cmd in deploy status wait pause resume limit source detach export unexport fail-parked version watch events help; do
 	run help $cmd; expect "help $cmd" 0 "Usage: sluicectl $cmd" -
 	run $cmd --help; expect "$cmd --help" 0 "Usage: sluicectl $cmd" -
 	run $cmd --nonsense
@@ -443,6 +447,75 @@ fake < <(progress_script)
 NO_COLOR=1 run_pty 80 wait vdb
 expect "bar with NO_COLOR" 0 "##>"
 check "bar: NO_COLOR" out_lacks $'\033[3'
+
+# --- events, watch ----------------------------------------------------------
+
+event() { # EVENT NAME STATE [MORE]
+	printf '{"parameters":{"event":"%s","time":"2026-01-02T03:04:05.678Z","name":"%s",' "$1" "$2"
+	printf '"state":"%s","error":null,"source":"nbd://b"%s},"continues":true}' "$3" "$4"
+}
+events() {
+	printf 'Events @stream %s@@%s@@%s@@%s@@%s\n' "$(event deployment vdb copying)" \
+		"$(event state vdb stalled ',"previous":"copying"')" \
+		"$(event source vdb stalled ',"previous":"nbd://a"')" \
+		"$(event error vdb stalled ',"error":"No\u001b[31mroute."')" "$(event removed vdb complete)"
+}
+fake < <(events)
+run events
+expect "events: the daemon ends" 15 "2026-01-02T03:04:05.678Z vdb: copying" "was lost"
+expect "events: state" 15 "vdb: was copying, is stalled"
+expect "events: source" 15 "vdb: is read from nbd://b, not from nbd://a"
+expect "events: error" 15 "vdb: stalled: No?[31mroute."
+expect "events: removed" 15 "vdb: is gone"
+check "events: of all" last_call_is '{"method":"org.sluice.Events","parameters":{}}'
+check "events: one line each" test "$(wc -l <"$tmp/out")" = 5
+run events vdb -o json; called "events NAME" '"parameters":{"name":"vdb"}'
+check "events: JSON" json 'length == 5 and .[1].previous == "copying" and .[4].event == "removed"'
+run watch; check "watch in a pipe is events" json 'length == 5'
+fake < <(echo "Events $(error NotFound 'No such.')")
+run events x; expect "events of none" 3 - "No such."
+fake < <(events)
+run_pty 100 events; expect "events: colour" 15 $'\033[33mstalled'
+NO_COLOR=1 run_pty 100 events; check "events: NO_COLOR" out_lacks $'\033[3'
+
+# watch on a terminal, until it shows a text or ends; then the key.
+run_watch() { # COLUMNS TEXT ARG...
+	local columns=$1 text=$2 line
+	shift 2
+	printf -v line '%q ' "$ctl" --socket "$sock" watch "$@"
+	: >"$tmp/out"
+	# shellcheck disable=SC2094 # reading what is written is the point
+	{
+		for _ in $(seq 300); do
+			grep -qF -- "$text" "$tmp/out" && break
+			sleep 0.1
+		done
+		printf q
+		sleep 0.5
+	} | TERM=xterm script -q -e -c \
+		"stty cols $columns rows 24; exec $line" /dev/null >"$tmp/out" 2>"$tmp/err"
+	rc=$?
+}
+fake < <(status_of "$(dep vdb copying 42.37)" "$(dep vdc stalled 7 ',"error":"The source is gone."')")
+run_watch 100 "source is gone"
+expect "watch: bar" 0 "##>"
+expect "watch: phase" 0 "copying"
+expect "watch: rate and time" 0 "100 MiB/s  3 min 05 s to go"
+expect "watch: waiting" 0 "2 requests of the host wait, 1 ended unserved"
+expect "watch: source" 0 "from file:/srv/i.raw"
+expect "watch: error" 0 "The source is gone."
+expect "watch: colour" 0 $'\033[33mstalled'
+expect "watch: other screen" 0 $'\033[?1049h'
+check "watch: leaves it" grep -qF $'\033[?25h\033[?1049l' "$tmp/out"
+NO_COLOR=1 run_watch 100 "source is gone"; check "watch: NO_COLOR" out_lacks $'\033[3'
+run_watch 40 stalled
+check "watch keeps to 40 columns" test "$(longest_line)" -lt 45
+run_watch 80 copying vdb; called "watch NAME" '{"method":"org.sluice.Status","parameters":{"name":"vdb"}}'
+fake < <(status_of "$(dep vdb copying 1)"; echo "Status @close"; status_of "$(dep vdb complete 100)")
+run_watch 100 "100.0 %"
+expect "watch over a lost connection" 0 "was lost"
+fake < <(status_of); run_watch 80 "no deployment"; expect "watch: nothing" 0 "There is no deployment."
+fake < <(echo "Status $(error NotFound 'No.')"); run_watch 80 No. x; expect "watch of none" 3 "No."
 
 # --- output that cannot be written ------------------------------------------
 

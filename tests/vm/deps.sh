@@ -17,7 +17,7 @@ packages+=(qemu-system-x86 busybox-static mmdebstrap debian-archive-keyring
 # Servers of images; nbdkit is also the disk of a machine that loses its power.
 packages+=(nbdkit qemu-utils tgt openssl)
 # Terminals that tests type at.
-packages+=(bash-completion zsh python3-pexpect)
+packages+=(bash-completion zsh python3-pexpect jq)
 # Checkers.
 packages+=(sparse check spin clang clang-format libclang-rt-14-dev shellcheck codespell)
 
