@@ -52,6 +52,7 @@ int sluice_cmd_detach(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_export(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_unexport(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_fail_parked(struct sluice_ctl *ctl, int argc, char **argv);
+int sluice_cmd_doctor(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_version(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_complete(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_help(struct sluice_ctl *ctl, int argc, char **argv);
@@ -61,5 +62,6 @@ extern const struct sluice_option sluice_wait_options[];
 extern const struct sluice_option sluice_limit_options[];
 extern const struct sluice_option sluice_export_options[];
 extern const struct sluice_option sluice_unexport_options[];
+extern const struct sluice_option sluice_doctor_options[];
 
 #endif /* SLUICE_TOOLS_COMMAND_H */

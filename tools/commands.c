@@ -46,6 +46,10 @@ const struct sluice_command sluice_commands[] = {
 	{ "fail-parked", "fail-parked [NAME]",
 	  "Ends every waiting host request with a status that the host retries.", NULL,
 	  sluice_cmd_fail_parked },
+	{ "doctor", "doctor [--root PATH]",
+	  "Says what this card can do, what it lacks and what helps. Exits with 0, 17 when there "
+	  "are warnings, 18 when nothing can be deployed.", sluice_doctor_options,
+	  sluice_cmd_doctor },
 	{ "version", "version",
 	  "Shows the versions of sluicectl, sluiced and the kernel module.", NULL,
 	  sluice_cmd_version },
