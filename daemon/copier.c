@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* A read of a target that is gone fails at once: trying costs nothing. */
 #define PROBE_MS	100
@@ -22,8 +23,7 @@ int sluiced_copier_init(struct sluiced_copier *c, struct sluiced_loop *loop,
 	uint64_t image_bytes = dev->att.image.bytes;
 	uint32_t pool_blocks = dev->att.pool_bytes / SLUICE_BLOCK_SIZE;
 	struct sluiced_geometry geo = {
-		.image_blocks = image_bytes / SLUICE_BLOCK_SIZE +
-				!!(image_bytes % SLUICE_BLOCK_SIZE),
+		.image_blocks = sluiced_image_blocks(image_bytes),
 		.total_blocks = dev->blocks,
 		.max_fetch_blocks = module->max_commit_blocks,
 		.max_zero_blocks = module->max_zero_blocks,
@@ -104,6 +104,14 @@ static void source_error(struct sluiced_copier *c, int err)
 	c->ops->source_failed(c->ctx, err);
 }
 
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * UINT64_C(1000000) + now.tv_nsec / 1000;
+}
+
 static void end_transfer(struct sluiced_transfer *t, bool failed)
 {
 	struct sluiced_copier *c = t->copier;
@@ -111,7 +119,9 @@ static void end_transfer(struct sluiced_transfer *t, bool failed)
 	sluiced_scheduler_done(&c->scheduler, &t->fetch, failed, sluiced_now_ms());
 	if (!t->fetch.zero)
 		sluiced_pool_free(&c->pool, t->pool_block, t->fetch.blocks);
-	if (t->background && t->fetch.zero)
+	if (t->profile)
+		c->profile_in_flight -= t->fetch.blocks;
+	else if (t->background && t->fetch.zero)
 		c->zeroes_in_flight--;
 	else if (t->background)
 		c->background_in_flight--;
@@ -137,6 +147,8 @@ static void commit_done(struct sluiced_commit *commit, int32_t res)
 		c->zero_bytes += (uint64_t)res * SLUICE_BLOCK_SIZE;
 	if (res > 0 && t->fetch.zero && t->fetch.block < c->scheduler.geo.image_blocks)
 		c->skipped_bytes += (uint64_t)res * SLUICE_BLOCK_SIZE;
+	if (res >= 0 && t->demand && !t->fetch.zero)
+		sluiced_throttle_waited(&c->throttle, t->fetch.blocks, now_us() - t->started_us);
 	end_transfer(t, res < 0);
 	if (res < 0)
 		c->ops->commit_failed(c->ctx, res);
@@ -174,6 +186,8 @@ static void read_done(struct sluiced_read *read, int err)
 	c->fetched_bytes += t->bytes;
 	if (t->fetch.kind == SLUICED_DEMAND)
 		c->demand_bytes += t->bytes;
+	else if (t->profile)
+		c->profile_bytes += t->bytes;
 	memset(buf + t->bytes, 0, (size_t)t->fetch.blocks * SLUICE_BLOCK_SIZE - t->bytes);
 	start_commit(t);
 	if (current)
@@ -188,8 +202,10 @@ static void start_read(struct sluiced_transfer *t)
 
 	t->bytes = (uint64_t)t->fetch.blocks * SLUICE_BLOCK_SIZE < left ?
 			   t->fetch.blocks * SLUICE_BLOCK_SIZE : left;
-	t->started_ms = sluiced_now_ms();
-	if (t->background)
+	t->started_us = now_us();
+	if (t->profile)
+		sluiced_throttle_profile_spend(&c->throttle, t->bytes);
+	else if (t->background)
 		sluiced_throttle_spend(&c->throttle, t->bytes);
 	sluiced_source_read(c->source, &t->read, sluiced_device_buffer(c->dev, t->pool_block),
 			    t->bytes, offset, read_done);
@@ -201,16 +217,21 @@ static bool start(struct sluiced_copier *c, struct sluiced_transfer *t)
 	int64_t block;
 
 	t->background = t->fetch.kind == SLUICED_BACKGROUND;
+	t->profile = t->fetch.kind == SLUICED_PROFILE;
+	t->demand = t->fetch.kind == SLUICED_DEMAND;
 	t->pool_block = 0;
 	if (!t->fetch.zero) {
-		block = sluiced_pool_alloc(&c->pool, t->fetch.blocks, !t->background);
+		block = sluiced_pool_alloc(&c->pool, t->fetch.blocks,
+					   !t->background && !t->profile);
 		if (block < 0)
 			return false;
 		t->pool_block = block;
 	}
 	c->free = t->next;
 	c->in_flight++;
-	if (t->background && t->fetch.zero)
+	if (t->profile)
+		c->profile_in_flight += t->fetch.blocks;
+	else if (t->background && t->fetch.zero)
 		c->zeroes_in_flight++;
 	else if (t->background)
 		c->background_in_flight++;
@@ -223,12 +244,29 @@ static bool start(struct sluiced_copier *c, struct sluiced_transfer *t)
 
 static bool may_copy(struct sluiced_copier *c, uint64_t now)
 {
+	unsigned int depth = 1;
+
 	if (c->paused)
 		return false;
 	if (c->down)
 		return !c->background_in_flight && now >= c->probe_at;
-	return c->background_in_flight < sluiced_throttle_depth(&c->throttle, now) &&
-	       sluiced_throttle_ready(&c->throttle, now);
+	/* However much the host bears: not in front of what it waits for. */
+	if (!sluiced_scheduler_has_demand(&c->scheduler))
+		depth = sluiced_throttle_depth(&c->throttle, now);
+	return c->background_in_flight < depth && sluiced_throttle_ready(&c->throttle, now);
+}
+
+static uint32_t may_prefetch(struct sluiced_copier *c, uint64_t now)
+{
+	uint32_t depth = sluiced_throttle_profile_depth(&c->throttle, now);
+	uint32_t blocks = sluiced_throttle_profile_blocks(&c->throttle, now);
+
+	if (c->paused || c->down || c->profile_in_flight >= depth ||
+	    !sluiced_scheduler_in_profile(&c->scheduler) ||
+	    !sluiced_throttle_profile_ready(&c->throttle, now))
+		return 0;
+	depth -= c->profile_in_flight;
+	return blocks < depth ? blocks : depth;
 }
 
 static void surveyed(struct sluiced_survey *survey, int err)
@@ -283,6 +321,8 @@ void sluiced_copier_pump(struct sluiced_copier *c)
 	c->pumping = true;
 	while ((t = c->free)) {
 		allow.source = c->source;
+		allow.only_demand = c->recording;
+		allow.profile_blocks = may_prefetch(c, now);
 		allow.background = may_copy(c, now);
 		allow.zero = !c->paused &&
 			     c->zeroes_in_flight < sluiced_throttle_zero_depth(&c->throttle, now);
@@ -328,6 +368,12 @@ void sluiced_copier_pause(struct sluiced_copier *c, bool paused)
 	sluiced_copier_pump(c);
 }
 
+void sluiced_copier_record(struct sluiced_copier *c, bool recording)
+{
+	c->recording = recording;
+	sluiced_copier_pump(c);
+}
+
 void sluiced_copier_demand(struct sluiced_copier *c, const struct sluice_wanted *wanted)
 {
 	if (c->stopped)
@@ -338,7 +384,7 @@ void sluiced_copier_demand(struct sluiced_copier *c, const struct sluice_wanted 
 
 uint64_t sluiced_copier_waiting_ms(const struct sluiced_copier *c)
 {
-	uint64_t now = sluiced_now_ms(), longest = 0;
+	uint64_t now = now_us(), longest = 0;
 	const struct sluiced_fetch *fetch;
 
 	for (fetch = c->scheduler.in_flight; fetch; fetch = fetch->next) {
@@ -346,10 +392,10 @@ uint64_t sluiced_copier_waiting_ms(const struct sluiced_copier *c)
 			container_of(fetch, struct sluiced_transfer, fetch);
 
 		if (fetch->kind == SLUICED_DEMAND && !fetch->zero && !fetch->committing &&
-		    now - t->started_ms > longest)
-			longest = now - t->started_ms;
+		    now - t->started_us > longest)
+			longest = now - t->started_us;
 	}
-	return longest;
+	return longest / 1000;
 }
 
 void sluiced_copier_stop(struct sluiced_copier *c, bool poison)

@@ -24,6 +24,12 @@
 
 struct sluiced_copier;
 
+/* The last one may be there in part. */
+static inline uint64_t sluiced_image_blocks(uint64_t bytes)
+{
+	return bytes / SLUICE_BLOCK_SIZE + !!(bytes % SLUICE_BLOCK_SIZE);
+}
+
 struct sluiced_copier_ops {
 	/*
 	 * The source is down, or reads of it fail in a way that does not pass; for
@@ -49,8 +55,10 @@ struct sluiced_transfer {
 	struct sluiced_copier *copier;
 	uint32_t pool_block;
 	uint32_t bytes;			/* from the source */
-	uint64_t started_ms;
+	uint64_t started_us;
 	bool background;
+	bool profile;
+	bool demand;			/* from its start */
 	struct sluiced_transfer *next;
 };
 
@@ -77,7 +85,9 @@ struct sluiced_copier {
 	unsigned int in_flight;
 	unsigned int background_in_flight;
 	unsigned int zeroes_in_flight;
+	uint32_t profile_in_flight;	/* blocks */
 	bool paused;
+	bool recording;			/* nothing but demand is fetched */
 	bool stopped;
 	bool poisoned;			/* nothing may be committed any more */
 	bool pumping;
@@ -88,7 +98,7 @@ struct sluiced_copier {
 	unsigned int down_tries;
 	uint64_t probe_at;
 
-	uint64_t fetched_bytes, demand_bytes, zero_bytes;
+	uint64_t fetched_bytes, demand_bytes, profile_bytes, zero_bytes;
 	uint64_t skipped_bytes;		/* of zero_bytes, of the image */
 };
 
@@ -103,6 +113,9 @@ void sluiced_copier_exit(struct sluiced_copier *c);
 /* From now on reads go to @source; NULL: there are none. */
 void sluiced_copier_set_source(struct sluiced_copier *c, struct sluiced_source *source);
 void sluiced_copier_pause(struct sluiced_copier *c, bool paused);
+
+/* From now on every first use of a block is a miss, or no longer. */
+void sluiced_copier_record(struct sluiced_copier *c, bool recording);
 
 void sluiced_copier_demand(struct sluiced_copier *c, const struct sluice_wanted *wanted);
 

@@ -206,6 +206,27 @@ static bool save(struct deploy *deploy)
 			     r->name, deploy->state_dir, strerror(-err));
 }
 
+static bool save_profile(struct deploy *deploy)
+{
+	const char *name = deploy->request.record.name;
+	char *text;
+	size_t len;
+	int err;
+
+	if (!deploy->request.profile.count)
+		return true;
+	err = sluice_profile_print(&deploy->request.profile, NULL, &text, &len);
+	if (!err) {
+		err = sluiced_state_save_profile(deploy->state_dir, name, text, len);
+		free(text);
+	}
+	if (!err)
+		return true;
+	return sluiced_fault(&deploy->fault, SLUICED_FAILED,
+			     "The boot profile of %s cannot be saved in %s: %s; nothing was changed.",
+			     name, deploy->state_dir, strerror(-err));
+}
+
 static bool open_device(struct deploy *deploy, int fd, const struct sluiced_localdisk *disk)
 {
 	const struct sluiced_deploy_request *request = &deploy->request;
@@ -266,7 +287,7 @@ static bool prepare(struct deploy *deploy, int fd)
 	/* Before connecting: if we die now, the next daemon disconnects. */
 	if (!save(deploy))
 		return false;
-	opened = open_source(deploy) && check_image(deploy, &disk);
+	opened = save_profile(deploy) && open_source(deploy) && check_image(deploy, &disk);
 	if (opened) {
 		fill_record(deploy);
 		opened = save(deploy) && open_device(deploy, fd, &disk);
@@ -296,6 +317,7 @@ static void finish(struct deploy *deploy, const struct sluiced_fault *fault)
 		sluiced_log(LOG_ERR, deploy->request.record.name, "Not deployed: %s",
 			    fault->text);
 	deploy->answer(deploy->ctx, fault);
+	sluice_profile_free(&deploy->request.profile);
 	free(deploy);
 }
 
@@ -337,6 +359,8 @@ static void done(struct sluiced_job *job)
 	d->record = deploy->request.record;
 	d->record.export_count = 0;
 	memset(d->record.exports, 0, sizeof(d->record.exports));
+	d->profile = deploy->request.profile;
+	deploy->request.profile = (struct sluice_profile){ 0 };
 	sluiced_log(LOG_NOTICE, d->record.name, "%s %s from %s as /dev/sluice%u.",
 		    deploy->request.format ? "Deploying" : "Resuming", d->record.local,
 		    sluiced_paths_active(&d->record.paths)->uri, deploy->opening.index);
@@ -368,6 +392,7 @@ void sluiced_deploy_start(struct sluiced_daemon *daemon,
 			  const struct sluiced_deploy_request *request,
 			  sluiced_answer_t answer, void *ctx)
 {
+	struct sluice_profile profile = request->profile;
 	struct sluiced_fault fault;
 	struct deploy *deploy;
 	struct stat st;
@@ -375,12 +400,15 @@ void sluiced_deploy_start(struct sluiced_daemon *daemon,
 
 	if (!stat(request->record.local, &st) && S_ISBLK(st.st_mode))
 		local = st.st_rdev;
-	if (!is_free(daemon, &request->record, local, &fault))
+	if (!is_free(daemon, &request->record, local, &fault)) {
+		sluice_profile_free(&profile);
 		return answer(ctx, &fault);
+	}
 	deploy = calloc(1, sizeof(*deploy));
 	if (deploy)
 		deploy->d = sluiced_deployment_new(daemon, &request->record);
 	if (!deploy || !deploy->d) {
+		sluice_profile_free(&profile);
 		free(deploy);
 		sluiced_fault(&fault, SLUICED_FAILED,
 			      "There is no room for the deployment %s: detach another first.",

@@ -22,11 +22,12 @@ struct sluiced_deploy_request {
 	uint64_t bytes;			/* with SLUICED_SIZE_BYTES */
 	bool has_export;
 	struct sluiced_export export;
+	struct sluice_profile profile;
 };
 
 /*
  * Answers once the device is there, attached and exported, or with why it is not.
- * @request is copied.
+ * @request is copied, and its profile taken over.
  */
 void sluiced_deploy_start(struct sluiced_daemon *daemon,
 			  const struct sluiced_deploy_request *request,

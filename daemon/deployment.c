@@ -111,6 +111,7 @@ void sluiced_deployment_fail(struct sluiced_deployment *d, bool keep, const char
 	sluiced_timer_stop(&d->retry);
 	if (d->copying)
 		sluiced_copier_stop(&d->copier, true);
+	sluiced_recording_end(d, "a failure");
 	sluiced_supply_stop(&d->supply);
 	if (keep) {
 		snprintf(d->record.failed, sizeof(d->record.failed), "%s", d->error);
@@ -255,6 +256,7 @@ static void become_complete(struct sluiced_deployment *d)
 	end_trouble(d);
 	sluiced_deployment_save(d);
 	sluiced_deployment_quiesce(d, quiet_complete);
+	sluiced_recording_end(d, "the end of the deployment");
 }
 
 static bool complete_work(struct sluiced_task *task)
@@ -409,6 +411,7 @@ static void wanted(void *ctx, const struct sluice_wanted *what)
 {
 	struct sluiced_deployment *d = ctx;
 
+	sluiced_recording_miss(d, what);
 	if (d->copying)
 		sluiced_copier_demand(&d->copier, what);
 }
@@ -465,6 +468,24 @@ static void update_rate(struct sluiced_deployment *d, const struct sluice_counte
 	d->ticked_blocks = now->resident_blocks;
 }
 
+/* Nobody but the host reads the local disk: what it counts of reads is the host's. */
+static void watch_host(struct sluiced_deployment *d, uint64_t host_seq)
+{
+	struct sluiced_throttle *throttle = &d->copier.throttle;
+	struct sluiced_disk_reads reads;
+	uint64_t now = sluiced_now_ms();
+
+	sluiced_throttle_host_seq(throttle, host_seq, now);
+	if (!sluiced_sysfs_reads(d->local, &reads)) {
+		if (d->reads.known && reads.count > d->reads.count)
+			sluiced_throttle_read(throttle, reads.count - d->reads.count,
+					      reads.bytes - d->reads.bytes,
+					      reads.ms - d->reads.ms);
+		d->reads = reads;
+	}
+	sluiced_throttle_adapt(throttle, now);
+}
+
 static void tick(struct sluiced_timer *timer)
 {
 	struct sluiced_deployment *d = container_of(timer, struct sluiced_deployment, tick);
@@ -481,7 +502,8 @@ static void tick(struct sluiced_timer *timer)
 		return commit_failed(d, -EROFS);
 	if (now.state == SLUICE_STATE_COMPLETE && !d->busy && !d->then)
 		return become_complete(d);
-	sluiced_throttle_host_seq(&d->copier.throttle, now.host_seq, sluiced_now_ms());
+	watch_host(d, now.host_seq);
+	sluiced_recording_tick(d);
 	/* The kernel knows best who waits: forget the gone, ask for the forgotten. */
 	if (!now.parked)
 		sluiced_scheduler_forget_demand(&d->copier.scheduler);
@@ -580,6 +602,10 @@ static void attach(struct sluiced_deployment *d)
 	}
 	d->copying = true;
 	d->copier.paused = d->record.paused;
+	d->copier.recording = d->recording.on;
+	sluiced_recording_fit(d);
+	sluiced_scheduler_set_profile(&d->copier.scheduler, d->profile.extents,
+				      d->profile.count);
 	end_trouble(d);
 	sluiced_log(LOG_INFO, name_of(d), "Attached to /dev/sluice%u, generation %llu.",
 		    d->index, (unsigned long long)d->generation);
@@ -635,6 +661,7 @@ struct sluiced_deployment *sluiced_deployment_new(struct sluiced_daemon *daemon,
 		return NULL;
 	d->daemon = daemon;
 	d->record = *record;
+	sluiced_recording_load(d);
 	d->device.att.fd = -1;
 	d->tick.fire = tick;
 	d->quiet.fire = look_quiet;
@@ -661,5 +688,7 @@ void sluiced_deployment_free(struct sluiced_deployment *d)
 	if (d->next)
 		d->next->prev = d->prev;
 	d->daemon->deployment_count--;
+	sluice_profile_free(&d->profile);
+	sluice_profile_free(&d->recording.profile);
 	free(d);
 }

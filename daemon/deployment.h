@@ -22,8 +22,10 @@
 #include "events.h"
 #include "fault.h"
 #include "job.h"
+#include "recording.h"
 #include "state.h"
 #include "supply.h"
+#include "sysfs.h"
 
 enum sluiced_stage {
 	SLUICED_OPENING,		/* a job gets the device open */
@@ -77,6 +79,12 @@ struct sluiced_deployment {
 	uint64_t patient_until;		/* with a slow path */
 	bool had_source;
 
+	struct sluice_profile profile;	/* fetched first; fits the image once attached */
+	bool profile_other;		/* it was made from another image */
+	uint64_t profile_clipped;	/* bytes of it behind the image's end */
+	struct sluiced_recording recording;
+
+	struct sluiced_disk_reads reads;	/* at the last tick */
 	struct sluiced_timer tick, retry;
 	uint64_t attach_since;
 	uint64_t ticked_ms, ticked_blocks;

@@ -14,7 +14,10 @@
 #include "detaching.h"
 #include "events.h"
 #include "exporting.h"
+#include "log.h"
 #include "message.h"
+#include "profile.h"
+#include "recording.h"
 #include "report.h"
 #include "rerouting.h"
 #include "units.h"
@@ -260,6 +263,25 @@ static bool parse_rates(struct json_object *p, uint64_t *min_rate, uint64_t *max
 	       number(p, "max_rate", INT64_MAX, max_rate, fault);
 }
 
+static bool parse_profile(struct json_object *p, struct sluice_profile *profile,
+			  struct sluiced_fault *fault)
+{
+	char why[SLUICE_PROFILE_WHY_LEN];
+	const char *value = NULL;
+	unsigned int line;
+	int err;
+
+	if (!text(p, "profile", SLUICE_PROFILE_MAX, false, &value, fault))
+		return false;
+	if (!value)
+		return true;
+	err = sluice_profile_parse(profile, value, strlen(value), &line, why);
+	if (err == -EINVAL)
+		return sluiced_fault(fault, SLUICED_INVALID_PARAMETER,
+				     "The profile cannot be used, line %u: %s", line, why);
+	return !err || sluiced_fault(fault, SLUICED_FAILED, "There is no memory for the profile.");
+}
+
 static bool deploy(struct sluiced_call *call, struct json_object *p,
 		   struct sluiced_fault *fault)
 {
@@ -273,6 +295,7 @@ static bool deploy(struct sluiced_call *call, struct json_object *p,
 
 	if (!parse_places(p, &r.record, fault) || !parse_size(p, &r, fault) ||
 	    !flag(p, "format", &r.format, fault) || !flag(p, "force", &r.force, fault) ||
+	    !flag(p, "paused", &r.record.paused, fault) ||
 	    !number(p, "deadline_ms", UINT32_MAX, &deadline, fault) ||
 	    !parse_rates(p, &r.record.min_rate, &r.record.max_rate, fault) ||
 	    !text(p, "export", 32, false, &kind, fault))
@@ -284,6 +307,8 @@ static bool deploy(struct sluiced_call *call, struct json_object *p,
 	if (kind && !sluiced_export_parse(&r.export, kind, options, fault))
 		return false;
 	r.has_export = kind;
+	if (!parse_profile(p, &r.profile, fault))
+		return false;
 	note(call, r.record.name, "");
 	sluiced_deploy_start(sluiced_call_daemon(call), &r, answer_deployment, call);
 	return true;
@@ -479,6 +504,46 @@ static bool fail_parked(struct sluiced_call *call, struct json_object *p,
 	return true;
 }
 
+static bool record_profile(struct sluiced_call *call, struct json_object *p,
+			   struct sluiced_fault *fault)
+{
+	uint64_t quiet = 0, limit = SLUICED_RECORDING_MAX_MS;
+	struct sluiced_deployment *d = named_open(call, p, fault);
+
+	if (!d || !number(p, "quiet_ms", SLUICED_RECORDING_MAX_MS, &quiet, fault) ||
+	    !number(p, "limit_ms", SLUICED_RECORDING_MAX_MS, &limit, fault) ||
+	    !sluiced_recording_begin(d, quiet, limit, fault))
+		return false;
+	reply_deployment(call, d);
+	return true;
+}
+
+static bool profile(struct sluiced_call *call, struct json_object *p,
+		    struct sluiced_fault *fault)
+{
+	struct sluiced_deployment *d = named(call, p, fault);
+	struct json_object *reply = d ? sluiced_recording_reply(d, fault) : NULL;
+
+	if (reply)
+		sluiced_call_reply(call, reply);
+	return reply;
+}
+
+static bool mark(struct sluiced_call *call, struct json_object *p, struct sluiced_fault *fault)
+{
+	struct sluiced_deployment *d = named_open(call, p, fault);
+	const char *what = "";
+
+	if (!d || !text(p, "mark", 32, true, &what, fault))
+		return false;
+	if (strcmp(what, "up"))
+		return bad(fault, "mark", "is nothing that can be marked: there is \"up\"");
+	sluiced_log(LOG_NOTICE, d->record.name, "The host is up, so it is said.");
+	sluiced_recording_end(d, "mark");
+	reply_deployment(call, d);
+	return true;
+}
+
 static bool version(struct sluiced_call *call, struct json_object *p,
 		    struct sluiced_fault *fault)
 {
@@ -520,6 +585,9 @@ static const struct {
 	{ "Export", export },
 	{ "Unexport", unexport },
 	{ "FailParked", fail_parked },
+	{ "RecordProfile", record_profile },
+	{ "Profile", profile },
+	{ "Mark", mark },
 	{ "Version", version },
 };
 

@@ -17,7 +17,7 @@ const char *sluiced_report_state(const struct sluiced_deployment *d)
 		return "stalled";
 	if (d->stage == SLUICED_COMPLETING)
 		return "completing";
-	if (d->record.paused && d->stage == SLUICED_RUNNING)
+	if ((d->record.paused || d->recording.on) && d->stage == SLUICED_RUNNING)
 		return "paused";
 	return d->stage == SLUICED_RUNNING && d->had_source ? "copying" : "starting";
 }
@@ -71,6 +71,18 @@ static void add_names(struct json_object *o, const struct sluiced_deployment *d)
 	add_number(o, "namespace_bytes", r->namespace_bytes);
 }
 
+/* What is copied besides what the host asks for. */
+static struct json_object *phase_of(const struct sluiced_deployment *d)
+{
+	const struct sluiced_scheduler *s = &d->copier.scheduler;
+
+	if (d->stage != SLUICED_RUNNING || d->record.paused || d->recording.on)
+		return NULL;
+	if (sluiced_scheduler_in_profile(s))
+		return json_object_new_string("profile");
+	return json_object_new_string(s->floor < s->geo.image_blocks ? "image" : "zeroes");
+}
+
 static void add_progress(struct json_object *o, const struct sluiced_deployment *d,
 			 const struct sluice_counters *now)
 {
@@ -88,14 +100,23 @@ static void add_progress(struct json_object *o, const struct sluiced_deployment 
 		basis_points = 9999;
 	snprintf(text, sizeof(text), "%u.%02u", basis_points / 100, basis_points % 100);
 	percent = json_object_new_double_s(basis_points / 100.0, text);
-	if (d->stage == SLUICED_RUNNING && !d->stalled && !r->paused && d->rate >= 1)
+	if (d->stage == SLUICED_RUNNING && !d->stalled && !r->paused &&
+	    !d->recording.on && d->rate >= 1)
 		eta = json_object_new_uint64(missing * SLUICE_BLOCK_SIZE / d->rate);
 	add_number(o, "local_bytes", local < r->namespace_bytes ? local : r->namespace_bytes);
 	json_object_object_add(o, "percent", percent);
 	add_number(o, "fetched_bytes", d->copier.fetched_bytes);
 	add_number(o, "demand_bytes", d->copier.demand_bytes);
+	add_number(o, "profile_bytes", d->copier.profile_bytes);
+	add_number(o, "readahead_bytes",
+		   d->copier.scheduler.readahead.blocks * SLUICE_BLOCK_SIZE);
+	add_number(o, "readahead_unused_bytes",
+		   sluiced_readahead_unused(&d->copier.scheduler.readahead) * SLUICE_BLOCK_SIZE);
 	add_number(o, "zero_bytes", d->copier.zero_bytes);
 	add_number(o, "skipped_bytes", d->copier.skipped_bytes);
+	json_object_object_add(o, "phase", phase_of(d));
+	json_object_object_add(o, "profile", sluiced_recording_report_profile(d));
+	json_object_object_add(o, "recording", sluiced_recording_report(d));
 	add_number(o, "waiting", now->parked);
 	add_number(o, "expired", now->expired);
 	add_number(o, "rate", d->stage == SLUICED_RUNNING ? d->rate : 0);

@@ -11,14 +11,6 @@
  */
 #define DEMAND_BLOCKS		64
 
-/*
- * Read-ahead starts at 128 KiB, what Linux and Windows read ahead themselves,
- * and doubles to 1 MiB while the host keeps consuming it: enough to hide 1 ms of
- * latency at 1 GB/s. More would compete with other demand.
- */
-#define READAHEAD_BLOCKS	32
-#define READAHEAD_MAX_BLOCKS	256
-
 #define BACKOFF_MS		100
 #define BACKOFF_MAX_MS		5000
 
@@ -54,6 +46,7 @@ int sluiced_scheduler_init(struct sluiced_scheduler *s, const struct sluiced_geo
 	}
 	s->wanted_tail = &s->wanted;
 	s->zero_cursor = geo->image_blocks;
+	sluiced_readahead_init(&s->readahead, geo->image_blocks);
 	return 0;
 }
 
@@ -169,51 +162,21 @@ static void want(struct sluiced_scheduler *s, uint64_t block, uint32_t blocks)
 		append_wanted(s, w);
 }
 
-static void queue_readahead(struct sluiced_scheduler *s, uint64_t block, uint64_t end)
+/* For read-ahead: what is on its way is no gap, in whatever kind of fetch. */
+static bool covered(void *ctx, uint64_t from, uint64_t end)
 {
-	end = min64(end, s->geo.image_blocks);
-	if (block >= end)
-		return;
-	if (s->readahead_count == SLUICED_MAX_READAHEAD) {
-		memmove(&s->readahead[0], &s->readahead[1],
-			sizeof(s->readahead[0]) * --s->readahead_count);
-	}
-	s->readahead[s->readahead_count].block = block;
-	s->readahead[s->readahead_count++].blocks = end - block;
-}
+	struct sluiced_scheduler *s = ctx;
+	const struct sluiced_fetch *fetch;
 
-/*
- * Misses are all we see of the host's reads: where read-ahead was in time, the
- * next miss is at its end, and anything from there back to the last miss counts
- * as the same stream.
- */
-static void follow_stream(struct sluiced_scheduler *s, uint64_t block, uint64_t end)
-{
-	struct sluiced_stream *stream, *oldest = &s->streams[0];
-	uint64_t from;
-	size_t i;
-
-	s->stream_clock++;
-	for (i = 0; i < SLUICED_STREAMS; i++) {
-		stream = &s->streams[i];
-		if (stream->used && block >= stream->next && block <= stream->limit)
-			break;
-		if (stream->used < oldest->used)
-			oldest = stream;
+	while (s->missing(s->ctx, from, end, 1, &from)) {
+		for (fetch = s->in_flight; fetch; fetch = fetch->next)
+			if (fetch->block <= from && from < end_of(fetch))
+				break;
+		if (!fetch)
+			return false;
+		from = end_of(fetch);
 	}
-	if (i == SLUICED_STREAMS) {
-		*oldest = (struct sluiced_stream){
-			.next = end, .limit = end, .used = s->stream_clock,
-		};
-		return;
-	}
-	stream->window = stream->window ? min64(stream->window * 2, READAHEAD_MAX_BLOCKS) :
-					  READAHEAD_BLOCKS;
-	from = stream->limit > end ? stream->limit : end;
-	stream->next = end;
-	stream->limit = end + stream->window > from ? end + stream->window : from;
-	stream->used = s->stream_clock;
-	queue_readahead(s, from, stream->limit);
+	return true;
 }
 
 void sluiced_scheduler_demand(struct sluiced_scheduler *s, uint64_t block, uint32_t blocks,
@@ -225,7 +188,7 @@ void sluiced_scheduler_demand(struct sluiced_scheduler *s, uint64_t block, uint3
 	if (block < image_end) {
 		want(s, block, image_end - block);
 		if (!write)
-			follow_stream(s, block, image_end);
+			sluiced_readahead_miss(&s->readahead, block, image_end, covered, s);
 		block = image_end;
 	}
 	if (block < end)
@@ -359,14 +322,15 @@ static bool next_readahead(struct sluiced_scheduler *s, uint64_t now,
 {
 	uint32_t max = DEMAND_BLOCKS < s->geo.max_fetch_blocks ? DEMAND_BLOCKS :
 								s->geo.max_fetch_blocks;
+	const struct sluiced_ahead *ahead;
 	unsigned int attempts;
 	uint64_t start, end, skip;
 	uint32_t blocks;
 	bool zero;
 
-	while (s->readahead_count) {
-		start = s->readahead[0].block;
-		end = start + s->readahead[0].blocks;
+	while ((ahead = sluiced_readahead_first(&s->readahead))) {
+		start = ahead->block;
+		end = start + ahead->blocks;
 		blocks = s->missing(s->ctx, start, end, max, &start);
 		skip = blocks ? obstacle(s, now, start, &blocks, &attempts) : end;
 		if (!skip) {
@@ -374,15 +338,53 @@ static bool next_readahead(struct sluiced_scheduler *s, uint64_t now,
 			take(s, fetch, SLUICED_READAHEAD, start, blocks, zero, attempts);
 			skip = start + blocks;
 		}
-		if (skip < end) {
-			s->readahead[0].block = skip;
-			s->readahead[0].blocks = end - skip;
-		} else {
-			memmove(&s->readahead[0], &s->readahead[1],
-				sizeof(s->readahead[0]) * --s->readahead_count);
-		}
+		fetch->stream = ahead->stream;
+		sluiced_readahead_advance(&s->readahead, skip);
 		if (fetch->blocks)
 			return true;
+	}
+	return false;
+}
+
+void sluiced_scheduler_set_profile(struct sluiced_scheduler *s,
+				   const struct sluice_extent *extents, size_t count)
+{
+	s->profile = extents;
+	s->profile_count = count;
+	s->profile_at = 0;
+	s->profile_done = 0;
+}
+
+bool sluiced_scheduler_in_profile(const struct sluiced_scheduler *s)
+{
+	return s->profile_at < s->profile_count;
+}
+
+/* What fails, or waits for its retry, is left to the copy of the rest. */
+static bool next_profile(struct sluiced_scheduler *s, uint64_t now, uint32_t max,
+			 struct sluiced_fetch *fetch)
+{
+	const struct sluice_extent *extent;
+	unsigned int attempts;
+	uint64_t start, end, skip;
+	uint32_t blocks;
+	bool zero;
+
+	for (; s->profile_at < s->profile_count; s->profile_at++, s->profile_done = 0) {
+		extent = &s->profile[s->profile_at];
+		end = min64(extent->block + extent->blocks, s->geo.image_blocks);
+		while ((start = extent->block + s->profile_done) < end) {
+			blocks = s->missing(s->ctx, start, end, max, &start);
+			skip = blocks ? obstacle(s, now, start, &blocks, &attempts) : end;
+			if (!skip) {
+				zero = content_of(s, start, &blocks, false) == SLUICED_ZERO;
+				take(s, fetch, SLUICED_PROFILE, start, blocks, zero, attempts);
+				skip = start + blocks;
+			}
+			s->profile_done = skip - extent->block;
+			if (fetch->blocks)
+				return true;
+		}
 	}
 	return false;
 }
@@ -463,11 +465,17 @@ bool sluiced_scheduler_next(struct sluiced_scheduler *s, uint64_t now,
 {
 	uint32_t chunk = allow->chunk_blocks < s->geo.max_fetch_blocks ?
 				 allow->chunk_blocks : s->geo.max_fetch_blocks;
+	uint32_t profile;
 
 	*fetch = (struct sluiced_fetch){ 0 };
 	if (next_demand(s, now, allow->source, fetch))
 		return true;
+	if (allow->only_demand)
+		return false;
 	if (allow->source && next_readahead(s, now, fetch))
+		return true;
+	profile = min64(allow->profile_blocks, s->geo.max_fetch_blocks);
+	if (allow->source && profile && next_profile(s, now, profile, fetch))
 		return true;
 	if (allow->source && chunk && (allow->background || (s->content && allow->zero)) &&
 	    next_background(s, now, &s->image_cursor, 0, s->geo.image_blocks, allow, chunk,
@@ -495,6 +503,9 @@ void sluiced_scheduler_put_back(struct sluiced_scheduler *s, struct sluiced_fetc
 			s->wanted_tail = &w->next;
 		break;
 	case SLUICED_READAHEAD:
+		break;
+	case SLUICED_PROFILE:
+		s->profile_done = fetch->block - s->profile[s->profile_at].block;
 		break;
 	case SLUICED_BACKGROUND:
 		if (fetch->block >= s->geo.image_blocks)
@@ -530,6 +541,9 @@ void sluiced_scheduler_done(struct sluiced_scheduler *s, struct sluiced_fetch *f
 
 	unlink_fetch(s, fetch);
 	forget_failed(s, fetch);
+	if (!failed && fetch->kind == SLUICED_READAHEAD)
+		sluiced_readahead_arrived(&s->readahead, fetch->stream, fetch->block,
+					  fetch->blocks);
 	if (!failed)
 		return;
 	if (fetch->kind == SLUICED_DEMAND) {

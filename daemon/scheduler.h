@@ -3,11 +3,11 @@
  * What to fetch next. Pure logic: no I/O, no clock, no memory but its own. All
  * extents are in blocks of the namespace, all times in milliseconds of one clock.
  *
- * Order: what the host waits for, oldest first; read-ahead of it; missing blocks
- * of the image in order, holes as zeroes; zeroes behind the image's end. Demand never waits for
- * background: a block that is already on its way in a background chunk is asked
- * for again, by itself and at once. Background never fetches a block twice at
- * the same time.
+ * Order: what the host waits for, oldest first; read-ahead of it; the boot profile;
+ * missing blocks of the image in order, holes as zeroes; zeroes behind the image's end.
+ * Demand never waits for background: a block that is already on its way in a
+ * background chunk is asked for again, by itself and at once. Nothing but demand
+ * fetches a block twice at the same time.
  *
  * The map is the truth and its bits only ever get set. What a commit skipped or
  * failed is simply found missing again by a later pass.
@@ -19,9 +19,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "profile.h"
+#include "readahead.h"
+
 enum sluiced_fetch_kind {
 	SLUICED_DEMAND,
 	SLUICED_READAHEAD,
+	SLUICED_PROFILE,
 	SLUICED_BACKGROUND,
 };
 
@@ -33,6 +37,7 @@ struct sluiced_fetch {
 	bool zero;			/* a hole, or behind the image: needs no source */
 	bool committing;		/* set by the caller once the data is there */
 	unsigned int attempts;		/* that failed before */
+	unsigned int stream;		/* of SLUICED_READAHEAD */
 	struct sluiced_fetch *next, **prev;
 };
 
@@ -66,8 +71,6 @@ struct sluiced_geometry {
 /* Extents waiting; what the host can make us remember is bounded. */
 #define SLUICED_MAX_WANTED	2048
 #define SLUICED_MAX_FAILED	64
-#define SLUICED_MAX_READAHEAD	8
-#define SLUICED_STREAMS		8
 
 struct sluiced_wanted {
 	uint64_t block;
@@ -84,13 +87,6 @@ struct sluiced_failed {
 	uint64_t not_before;
 };
 
-struct sluiced_stream {
-	uint64_t next;			/* where the host stopped reading */
-	uint64_t limit;			/* up to where it was read ahead */
-	uint32_t window;		/* blocks */
-	uint64_t used;
-};
-
 struct sluiced_scheduler {
 	struct sluiced_geometry geo;
 	sluiced_missing_t missing;
@@ -102,13 +98,11 @@ struct sluiced_scheduler {
 	unsigned int wanted_count;
 	bool lost;
 
-	struct {
-		uint64_t block;
-		uint32_t blocks;
-	} readahead[SLUICED_MAX_READAHEAD];
-	unsigned int readahead_count;
-	struct sluiced_stream streams[SLUICED_STREAMS];
-	uint64_t stream_clock;
+	struct sluiced_readahead readahead;
+
+	const struct sluice_extent *profile;
+	size_t profile_count, profile_at;
+	uint64_t profile_done;		/* blocks of profile[profile_at] */
 
 	struct sluiced_failed failed[SLUICED_MAX_FAILED];
 	unsigned int failed_count;
@@ -133,6 +127,16 @@ void sluiced_scheduler_set_content(struct sluiced_scheduler *s, sluiced_content_
 				   void *ctx);
 
 /*
+ * What to fetch before the rest, in this order; parts outside of the image are passed
+ * over. Not copied. Begins anew.
+ */
+void sluiced_scheduler_set_profile(struct sluiced_scheduler *s,
+				   const struct sluice_extent *extents, size_t count);
+
+/* Whether some of the profile was not yet looked at. */
+bool sluiced_scheduler_in_profile(const struct sluiced_scheduler *s);
+
+/*
  * The host waits for the extent, which the caller has checked to lie within the
  * namespace. @write: for an edge of a write, which says nothing about streams.
  */
@@ -142,6 +146,8 @@ void sluiced_scheduler_demand(struct sluiced_scheduler *s, uint64_t block, uint3
 /* What next() may choose from; demand for zeroes is always served. */
 struct sluiced_allowance {
 	bool source;			/* reads of the image are possible */
+	bool only_demand;		/* whatever the others say */
+	uint32_t profile_blocks;	/* of the profile at once; 0: none now */
 	bool background;		/* so is one more chunk of the copy */
 	bool zero;			/* so is one more background extent of zeroes */
 	uint32_t chunk_blocks;		/* largest chunk of the copy; a power of two */

@@ -14,9 +14,11 @@
 
 #include "log.h"
 #include "message.h"
+#include "profile.h"
 
 #define VERSION		1
 #define SUFFIX		".json"
+#define PROFILE_SUFFIX	".profile"
 
 /* A record with the longest of everything is below it. */
 #define MAX_BYTES	(64 * 1024)
@@ -360,7 +362,7 @@ static int write_all(int fd, const char *text, size_t len)
 
 static int write_file(int dir, const char *name, const char *text, size_t len)
 {
-	char temporary[SLUICE_NAME_LEN + 16];
+	char temporary[SLUICE_NAME_LEN + 32];
 	int fd, err;
 
 	/* The dot keeps load() from seeing half of one. */
@@ -381,38 +383,82 @@ static int write_file(int dir, const char *name, const char *text, size_t len)
 	return err;
 }
 
-int sluiced_state_save(const char *dir, const struct sluiced_record *record)
+/* NAME and @suffix in @dir. */
+static int save(const char *dir, const char *name, const char *suffix, const char *text,
+		size_t len)
 {
-	char name[SLUICE_NAME_LEN + sizeof(SUFFIX)];
-	struct json_object *o;
-	const char *text;
-	size_t len;
+	char file[SLUICE_NAME_LEN + 16];
 	int fd, err;
 
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	o = to_json(record);
-	text = json_object_to_json_string_length(o, JSON_C_TO_STRING_PRETTY, &len);
-	snprintf(name, sizeof(name), "%s" SUFFIX, record->name);
-	err = text ? write_file(fd, name, text, len) : -ENOMEM;
-	json_object_put(o);
+	snprintf(file, sizeof(file), "%s%s", name, suffix);
+	err = write_file(fd, file, text, len);
 	close(fd);
+	return err;
+}
+
+int sluiced_state_save(const char *dir, const struct sluiced_record *record)
+{
+	struct json_object *o = to_json(record);
+	const char *text;
+	size_t len;
+	int err;
+
+	text = json_object_to_json_string_length(o, JSON_C_TO_STRING_PRETTY, &len);
+	err = text ? save(dir, record->name, SUFFIX, text, len) : -ENOMEM;
+	json_object_put(o);
+	return err;
+}
+
+int sluiced_state_save_profile(const char *dir, const char *name, const char *text, size_t len)
+{
+	return save(dir, name, PROFILE_SUFFIX, text, len);
+}
+
+int sluiced_state_load_profile(const char *dir, const char *name, char **text, size_t *len)
+{
+	char path[PATH_MAX];
+	int fd, err = 0;
+	ssize_t n;
+
+	if (snprintf(path, sizeof(path), "%s/%s" PROFILE_SUFFIX, dir, name) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -errno;
+	*text = malloc(SLUICE_PROFILE_MAX);
+	n = *text ? read(fd, *text, SLUICE_PROFILE_MAX) : -1;
+	if (n < 0)
+		err = *text ? -errno : -ENOMEM;
+	else if (n == SLUICE_PROFILE_MAX)
+		err = -EFBIG;
+	close(fd);
+	if (err)
+		free(*text);
+	else
+		*len = n;
 	return err;
 }
 
 int sluiced_state_remove(const char *dir, const char *name)
 {
+	/* The record last: without it nobody looks for the rest. */
+	static const char *const suffixes[] = { PROFILE_SUFFIX, SUFFIX };
 	char path[PATH_MAX];
 	int fd, err = 0;
+	size_t i;
 
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	snprintf(path, sizeof(path), "%s" SUFFIX, name);
-	if (unlinkat(fd, path, 0) < 0 && errno != ENOENT)
-		err = -errno;
-	else if (fsync(fd) < 0)
+	for (i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		snprintf(path, sizeof(path), "%s%s", name, suffixes[i]);
+		if (unlinkat(fd, path, 0) < 0 && errno != ENOENT)
+			err = -errno;
+	}
+	if (fsync(fd) < 0)
 		err = -errno;
 	close(fd);
 	return err;

@@ -51,7 +51,14 @@ bool sluiced_state_valid_name(const char *name);
 /* Atomic and durable: after a crash the file is the old or the new one. */
 int sluiced_state_save(const char *dir, const struct sluiced_record *record);
 
-/* A missing file is fine. */
+/*
+ * The boot profile beside it, NAME.profile. *@text is malloc'ed, of *@len bytes.
+ * -ENOENT when there is none, -EFBIG.
+ */
+int sluiced_state_save_profile(const char *dir, const char *name, const char *text, size_t len);
+int sluiced_state_load_profile(const char *dir, const char *name, char **text, size_t *len);
+
+/* Both. A missing file is fine. */
 int sluiced_state_remove(const char *dir, const char *name);
 
 /*

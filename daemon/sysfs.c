@@ -4,12 +4,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <systemd/sd-id128.h>
@@ -97,6 +99,23 @@ void sluiced_sysfs_disk_id(const char *dir, char *id, size_t len)
 			*c = '?';
 	if (part)
 		snprintf(id + strlen(id), len - strlen(id), "-part%s", number);
+}
+
+int sluiced_sysfs_reads(dev_t disk, struct sluiced_disk_reads *reads)
+{
+	uint64_t count, merged, sectors, ms;
+	char path[64], text[256];
+	int err;
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/stat", major(disk), minor(disk));
+	err = sluiced_sysfs_read(path, text, sizeof(text));
+	if (err)
+		return err;
+	if (sscanf(text, "%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &count, &merged,
+		   &sectors, &ms) != 4)
+		return -EINVAL;
+	*reads = (struct sluiced_disk_reads){ true, count, sectors * 512, ms };
+	return 0;
 }
 
 int sluiced_sysfs_find_device(const uint8_t *uuid, const char *name)

@@ -3,8 +3,10 @@
 #ifndef SLUICED_SYSFS_H
 #define SLUICED_SYSFS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Formats a path. 0 or -ENAMETOOLONG. */
 int sluiced_sysfs_path(char *path, size_t len, const char *format, ...)
@@ -23,6 +25,15 @@ int sluiced_sysfs_write_at(const char *dir, const char *name, const char *text);
  * Empty when the disk has neither.
  */
 void sluiced_sysfs_disk_id(const char *dir, char *id, size_t len);
+
+/* What a disk or partition has read since it is there. */
+struct sluiced_disk_reads {
+	bool known;
+	uint64_t count, bytes, ms;	/* ms: of all requests together */
+};
+
+/* 0 or -errno. */
+int sluiced_sysfs_reads(dev_t disk, struct sluiced_disk_reads *reads);
 
 /*
  * The index of the device of a deployment in this kernel, by uuid (16 bytes) or,

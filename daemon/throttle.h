@@ -6,12 +6,20 @@
  *
  *	the host ...			depth	chunk	rate
  *	is quiet			16	1 MiB	the ceiling
- *	uses resident blocks		8	1 MiB	the ceiling
- *	waited for blocks just now	1	256 KiB	the floor
+ *	uses resident blocks		8	1 MiB	as its reads bear
+ *	waited for blocks just now	1 to 8	256 KiB	from the floor up, as its waits bear
  *
  * "Just now" is the last three seconds, and some time after an export: who is given a
- * disk is about to boot from it, and does not wait for blocks before its first request. Demand, read-ahead and zeroes are not paced by
- * rate.
+ * disk is about to boot from it, and does not wait for blocks before its first request.
+ *
+ * What the host bears is told from its latency, as a multiple of the shortest seen
+ * lately of requests as large: of what it waits for, from the event to the commit; of
+ * its local reads, what the local disk counts. The rate grows by a quarter while that
+ * is near 1, and halves when it is not. The shortest must be seen to be known: a host
+ * that uses resident blocks has the disk nearly to itself for half a second in ten.
+ *
+ * Demand, read-ahead and zeroes are not paced by rate; the boot profile, which is what
+ * the host is about to wait for, only by the ceiling.
  */
 #ifndef SLUICED_THROTTLE_H
 #define SLUICED_THROTTLE_H
@@ -32,14 +40,35 @@ enum sluiced_pressure {
 	SLUICED_MISSES,
 };
 
+struct sluiced_bucket {
+	uint64_t rate;			/* the credit is counted at; 0: it is not */
+	int64_t credit;			/* thousandths of a byte; below 0: wait */
+	uint64_t refilled;
+};
+
+/* Powers of two from 4 KiB; the last is for all that is larger. */
+#define SLUICED_SIZES	8
+
+/* Latencies of one kind of request, in microseconds, by size. */
+struct sluiced_latency {
+	struct {
+		uint64_t sum, count;	/* since the last sluiced_throttle_adapt() */
+		uint64_t least, before;	/* mean of one, in this and the last window; 0: none */
+	} size[SLUICED_SIZES];
+};
+
 struct sluiced_throttle {
 	uint64_t min_rate;		/* the floor; 0: none, copy stops under misses */
 	uint64_t max_rate;		/* the ceiling; 0: none */
-	int64_t credit;			/* thousandths of a byte; below 0: wait */
-	uint64_t refilled;
-	uint64_t rate;			/* the credit is counted at; 0: it is not */
+	struct sluiced_bucket ceiling, pace;
+	uint64_t pace_rate;		/* between the two; 0: the ceiling alone */
+	uint64_t copied;		/* bytes since the last adapt() */
+	uint64_t adapted, window;
+	struct sluiced_latency waits, reads;
+
 	uint64_t last_hit;
 	uint64_t calm_at;		/* the host counts as waiting until then */
+	uint64_t probe_at, probe_end;
 	uint64_t host_seq;
 	bool hit, known;
 };
@@ -57,6 +86,16 @@ void sluiced_throttle_expect(struct sluiced_throttle *t, uint64_t now, uint64_t 
 /* The kernel's count of host requests, looked at now and then. */
 void sluiced_throttle_host_seq(struct sluiced_throttle *t, uint64_t host_seq, uint64_t now);
 
+/* So many blocks that the host waited for took so long. */
+void sluiced_throttle_waited(struct sluiced_throttle *t, uint32_t blocks, uint64_t us);
+
+/* @count reads of the local disk took @ms together. */
+void sluiced_throttle_read(struct sluiced_throttle *t, uint64_t count, uint64_t bytes,
+			   uint64_t ms);
+
+/* Draws the conclusions, a few times a second. */
+void sluiced_throttle_adapt(struct sluiced_throttle *t, uint64_t now);
+
 enum sluiced_pressure sluiced_throttle_pressure(const struct sluiced_throttle *t, uint64_t now);
 
 /* Chunks of the copy in flight at most, and the blocks of one. */
@@ -66,11 +105,19 @@ uint32_t sluiced_throttle_chunk_blocks(const struct sluiced_throttle *t, uint64_
 /* Background extents of zeroes in flight at most. */
 unsigned int sluiced_throttle_zero_depth(const struct sluiced_throttle *t, uint64_t now);
 
+/* Blocks of the boot profile in flight at most, and of one fetch of it. */
+uint32_t sluiced_throttle_profile_depth(const struct sluiced_throttle *t, uint64_t now);
+uint32_t sluiced_throttle_profile_blocks(const struct sluiced_throttle *t, uint64_t now);
+
 /* Whether one more chunk may start; its bytes are then to be spent. */
 bool sluiced_throttle_ready(struct sluiced_throttle *t, uint64_t now);
 void sluiced_throttle_spend(struct sluiced_throttle *t, uint64_t bytes);
 
-/* When ready() may turn true without a host's doing; UINT64_MAX: it is. */
+/* The same of the boot profile. */
+bool sluiced_throttle_profile_ready(struct sluiced_throttle *t, uint64_t now);
+void sluiced_throttle_profile_spend(struct sluiced_throttle *t, uint64_t bytes);
+
+/* When either may turn true without a host's doing; UINT64_MAX: it is. */
 uint64_t sluiced_throttle_wake_at(const struct sluiced_throttle *t, uint64_t now);
 
 #endif /* SLUICED_THROTTLE_H */

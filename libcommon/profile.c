@@ -41,13 +41,24 @@ static uint64_t end_of(const struct sluice_extent *extent)
 	return extent->block + extent->blocks;
 }
 
-static int allocate(struct sluice_profile *p)
+/* Room for one more; what is full stays. */
+static int grow(struct sluice_profile *p)
 {
-	if (!p->extents)
-		p->extents = malloc(SLUICE_PROFILE_EXTENTS * sizeof(*p->extents));
-	if (!p->taken)
-		p->taken = malloc(SLUICE_PROFILE_EXTENTS * sizeof(*p->taken));
-	return p->extents && p->taken ? 0 : -ENOMEM;
+	size_t room = p->room ? p->room * 2 : 64;
+	struct sluice_extent *array;
+
+	if (p->count < p->room || p->count == SLUICE_PROFILE_EXTENTS)
+		return 0;
+	array = realloc(p->extents, room * sizeof(*array));
+	if (!array)
+		return -ENOMEM;
+	p->extents = array;
+	array = realloc(p->taken, room * sizeof(*array));
+	if (!array)
+		return -ENOMEM;
+	p->taken = array;
+	p->room = room;
+	return 0;
 }
 
 /* The first of p->taken that ends behind @block. */
@@ -91,8 +102,12 @@ static void take(struct sluice_profile *p, size_t at, uint64_t block, uint64_t e
 
 static int append(struct sluice_profile *p, size_t at, uint64_t block, uint64_t end)
 {
-	struct sluice_extent *last = p->count ? &p->extents[p->count - 1] : NULL;
+	struct sluice_extent *last;
+	int err = grow(p);
 
+	if (err)
+		return err;
+	last = p->count ? &p->extents[p->count - 1] : NULL;
 	if (last && end_of(last) == block)
 		last->blocks += end - block;
 	else if (p->count == SLUICE_PROFILE_EXTENTS)
@@ -109,11 +124,10 @@ int sluice_profile_add(struct sluice_profile *p, uint64_t block, uint64_t blocks
 {
 	uint64_t end = block + blocks, stop;
 	size_t at;
-	int err;
+	int err = 0;
 
 	if (!blocks || blocks > MAX_BLOCKS || block > MAX_BLOCKS - blocks)
 		return -ERANGE;
-	err = allocate(p);
 	while (!err && block < end) {
 		at = find(p, block);
 		if (at < p->taken_count && p->taken[at].block <= block) {

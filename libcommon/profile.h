@@ -40,6 +40,7 @@ struct sluice_profile {
 	uint64_t blocks;		/* of all extents */
 	struct sluice_extent *taken;	/* the same blocks by their place */
 	size_t taken_count;
+	size_t room;			/* of either */
 };
 
 void sluice_profile_free(struct sluice_profile *p);

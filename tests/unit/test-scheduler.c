@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* LINK: daemon/scheduler.c */
+/* LINK: daemon/scheduler.c daemon/readahead.c */
 #include "scheduler.h"
 
 #include <errno.h>
@@ -356,6 +356,153 @@ START_TEST(readahead_ends_with_the_image)
 }
 END_TEST
 
+/* A reader that passed what was read ahead, then one that jumps about in it. */
+START_TEST(stops_reading_ahead_of_a_random_pattern)
+{
+	static const uint64_t jumps[] = { 270, 250, 290, 255, 280, 247, 300, 262 };
+	struct sluiced_fetch f;
+	size_t i;
+
+	for (i = 0; i < 3; i++) {
+		sluiced_scheduler_demand(&s, i * 8, 8, false);
+		expect(&f, 0, &demand_only, SLUICED_DEMAND, i * 8, 8);
+		arrive(&f, 0);
+	}
+	while (sluiced_scheduler_next(&s, 0, &demand_only, &f)) {
+		ck_assert_int_eq(f.kind, SLUICED_READAHEAD);
+		arrive(&f, 0);
+	}
+	/* 16 to 24 was demanded, 24 to 88 was read ahead, and is passed. */
+	ck_assert_uint_eq(s.readahead.blocks, 64);
+	ck_assert_uint_eq(sluiced_readahead_unused(&s.readahead), 64);
+	sluiced_scheduler_demand(&s, 88, 8, false);
+	ck_assert_uint_eq(sluiced_readahead_unused(&s.readahead), 0);
+	expect(&f, 0, &demand_only, SLUICED_DEMAND, 88, 8);
+	arrive(&f, 0);
+	expect(&f, 0, &demand_only, SLUICED_READAHEAD, 96, 64);
+	arrive(&f, 0);
+	/* The window is 96 to 224; what of it is still queued is not fetched any more. */
+	sluiced_scheduler_demand(&s, 200, 1, false);
+	expect(&f, 0, &demand_only, SLUICED_DEMAND, 200, 1);
+	arrive(&f, 0);
+	expect_nothing(0, &demand_only);
+	ck_assert_uint_eq(sluiced_readahead_unused(&s.readahead), 64);
+	for (i = 0; i < sizeof(jumps) / sizeof(jumps[0]); i++) {
+		sluiced_scheduler_demand(&s, jumps[i], 1, false);
+		expect(&f, 0, &demand_only, SLUICED_DEMAND, jumps[i], 1);
+		arrive(&f, 0);
+		expect_nothing(0, &demand_only);
+	}
+	ck_assert_uint_eq(s.readahead.blocks, 128);
+}
+END_TEST
+
+/* Several readers at once each have their own window. */
+START_TEST(recognises_streams_beside_each_other)
+{
+	struct sluiced_fetch f;
+	uint64_t round, reader, ahead = 0;
+
+	for (round = 0; round < 4; round++) {
+		for (reader = 0; reader < 4; reader++) {
+			uint64_t at = reader * 1000;
+
+			while (at < reader * 1000 + 1000 && resident[at])
+				at++;
+			sluiced_scheduler_demand(&s, at, 4, false);
+			expect(&f, 0, &demand_only, SLUICED_DEMAND, at, 4);
+			arrive(&f, 0);
+			for (ahead = 0; sluiced_scheduler_next(&s, 0, &demand_only, &f);) {
+				ck_assert_int_eq(f.kind, SLUICED_READAHEAD);
+				ahead += f.blocks;
+				arrive(&f, 0);
+			}
+			ck_assert_uint_eq(ahead, round ? 16U << round : 0);
+		}
+	}
+}
+END_TEST
+
+/* Requests that the host sent together may come in any order. */
+START_TEST(a_stream_may_be_shuffled)
+{
+	struct sluiced_fetch f[4];
+
+	sluiced_scheduler_demand(&s, 0, 32, false);
+	expect(&f[0], 0, &demand_only, SLUICED_DEMAND, 0, 32);
+	sluiced_scheduler_demand(&s, 32, 32, false);
+	expect(&f[1], 0, &demand_only, SLUICED_DEMAND, 32, 32);
+	expect(&f[2], 0, &demand_only, SLUICED_READAHEAD, 64, 32);
+	/* Over what is on its way. */
+	sluiced_scheduler_demand(&s, 96, 32, false);
+	expect(&f[3], 0, &demand_only, SLUICED_DEMAND, 96, 32);
+	arrive(&f[3], 0);
+	expect(&f[3], 0, &demand_only, SLUICED_READAHEAD, 128, 64);
+	arrive(&f[3], 0);
+	arrive(&f[0], 0);
+	arrive(&f[1], 0);
+	arrive(&f[2], 0);
+}
+END_TEST
+
+static const struct sluice_extent profile[] = {
+	{ 1000, 100 }, { 10, 4 }, { IMAGE - 1, 500 }, { 2000, 8 }, { TOTAL + 10, 1 }, { 50, 1 },
+};
+
+static const struct sluiced_allowance profiled = {
+	.source = true, .background = true, .zero = true, .chunk_blocks = 256,
+	.profile_blocks = 64,
+};
+
+START_TEST(the_profile_goes_before_the_rest)
+{
+	struct sluiced_allowance recording = profiled;
+	struct sluiced_fetch f, g, h;
+
+	sluiced_scheduler_set_profile(&s, profile, sizeof(profile) / sizeof(profile[0]));
+	ck_assert(sluiced_scheduler_in_profile(&s));
+	memset(resident + 2000, 1, 8);
+	expect(&f, 0, &profiled, SLUICED_PROFILE, 1000, 64);
+	/* Demand and read-ahead before it; and what it brings is not asked for again. */
+	sluiced_scheduler_demand(&s, 3000, 8, false);
+	sluiced_scheduler_demand(&s, 3008, 8, false);
+	sluiced_scheduler_demand(&s, 1010, 1, false);
+	expect(&g, 0, &profiled, SLUICED_DEMAND, 3000, 8);
+	arrive(&g, 0);
+	expect(&g, 0, &profiled, SLUICED_DEMAND, 3008, 8);
+	arrive(&g, 0);
+	expect(&g, 0, &profiled, SLUICED_READAHEAD, 3016, 32);
+	ck_assert_int_eq(f.kind, SLUICED_DEMAND);
+	arrive(&g, 0);
+	arrive(&f, 0);
+	/* One that cannot be started comes again. */
+	expect(&f, 0, &profiled, SLUICED_PROFILE, 1064, 36);
+	sluiced_scheduler_put_back(&s, &f);
+	expect(&f, 0, &profiled, SLUICED_PROFILE, 1064, 36);
+	arrive(&f, 0);
+	/* Without leave for it the rest goes on, around what is on its way. */
+	expect(&f, 0, &profiled, SLUICED_PROFILE, 10, 4);
+	expect(&g, 0, &all, SLUICED_BACKGROUND, 0, 10);
+	expect(&h, 0, &profiled, SLUICED_PROFILE, IMAGE - 1, 1);
+	arrive(&h, 0);
+	arrive(&g, 0);
+	recording.only_demand = true;
+	expect_nothing(0, &recording);
+	/* What failed is left to the rest. */
+	sluiced_scheduler_done(&s, &f, true, 0);
+	expect(&f, 0, &profiled, SLUICED_PROFILE, 50, 1);
+	arrive(&f, 0);
+	expect(&g, 0, &profiled, SLUICED_BACKGROUND, 14, 36);
+	ck_assert(!sluiced_scheduler_in_profile(&s));
+	arrive(&g, 0);
+	/* Anew, what is there is passed over. */
+	sluiced_scheduler_set_profile(&s, profile, sizeof(profile) / sizeof(profile[0]));
+	expect(&f, 100, &profiled, SLUICED_PROFILE, 10, 4);
+	arrive(&f, 100);
+	sluiced_scheduler_set_profile(&s, NULL, 0);
+}
+END_TEST
+
 START_TEST(failures_back_off)
 {
 	static const uint64_t pauses[] = { 100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000 };
@@ -588,6 +735,10 @@ int main(void)
 	tcase_add_test(tcase, reads_ahead_of_streams_only);
 	tcase_add_test(tcase, readahead_on_its_way_serves_demand);
 	tcase_add_test(tcase, readahead_ends_with_the_image);
+	tcase_add_test(tcase, stops_reading_ahead_of_a_random_pattern);
+	tcase_add_test(tcase, recognises_streams_beside_each_other);
+	tcase_add_test(tcase, a_stream_may_be_shuffled);
+	tcase_add_test(tcase, the_profile_goes_before_the_rest);
 	tcase_add_test(tcase, failures_back_off);
 	tcase_add_test(tcase, background_goes_around_what_failed);
 	tcase_add_test(tcase, more_failures_than_remembered);

@@ -21,7 +21,7 @@ static uint64_t copy(struct sluiced_throttle *t, uint64_t *now, uint64_t ms, boo
 			chunk = sluiced_throttle_chunk_blocks(t, *now) * UINT64_C(4096);
 			sluiced_throttle_spend(t, chunk);
 			bytes += chunk;
-			if (!t->rate)
+			if (!t->ceiling.rate && !t->pace.rate)
 				break;
 		}
 		ck_assert_uint_lt(guard, 1000);
@@ -179,6 +179,154 @@ START_TEST(switching_limits_gives_nothing_away)
 }
 END_TEST
 
+/*
+ * A host whose requests take a millisecond, and longer the faster the copy is: at
+ * @full bytes a second twice as long. Copies for @ms; the bytes copied.
+ */
+struct host {
+	bool misses;
+	uint64_t full, seq;
+	uint64_t worst;			/* latency of the last half, in microseconds */
+};
+
+static uint64_t live(struct sluiced_throttle *t, uint64_t *now, uint64_t ms, struct host *host)
+{
+	uint64_t bytes = 0, tick = 0, end = *now + ms, us = 1000, i;
+
+	host->worst = 0;
+	while (*now < end) {
+		/* What a gigabyte a second of disk and link lets through. */
+		for (i = 0; i < 4 && sluiced_throttle_ready(t, *now); i++) {
+			sluiced_throttle_spend(t, MIB / 4);
+			tick += MIB / 4;
+		}
+		(*now)++;
+		if (*now % 50 == 0 && host->misses) {
+			sluiced_throttle_miss(t, *now);
+			sluiced_throttle_waited(t, 16, us);
+			/* Larger ones take longer, which is no strain. */
+			sluiced_throttle_waited(t, 64, us * 3);
+		} else if (*now % 50 == 0) {
+			sluiced_throttle_read(t, 20, 20 * 4096, us * 20 / 1000);
+		}
+		if (*now % 250)
+			continue;
+		sluiced_throttle_host_seq(t, ++host->seq, *now);
+		sluiced_throttle_adapt(t, *now);
+		us = 1000 + tick * 4 * 1000 / host->full;
+		if (*now + ms / 2 > end && us > host->worst)
+			host->worst = us;
+		bytes += tick;
+		tick = 0;
+	}
+	return bytes;
+}
+
+START_TEST(grows_while_the_host_bears_it)
+{
+	struct host host = { .misses = true, .full = 100000 * MIB };
+	struct sluiced_throttle t;
+	uint64_t now = 1000, first, bytes;
+
+	sluiced_throttle_init(&t, 4 * MIB, 0, now);
+	sluiced_throttle_miss(&t, now);
+	first = live(&t, &now, 2000, &host);
+	ck_assert_uint_le(first, 20 * MIB);
+	live(&t, &now, 10000, &host);
+	bytes = live(&t, &now, 10000, &host);
+	ck_assert_uint_ge(bytes, 1000 * MIB);
+	ck_assert_uint_gt(sluiced_throttle_depth(&t, now), 1);
+	/* The next burst begins at the floor. */
+	now += 3000;
+	sluiced_throttle_miss(&t, now);
+	ck_assert_uint_eq(t.pace_rate, 4 * MIB);
+}
+END_TEST
+
+START_TEST(stays_where_the_host_bears_it)
+{
+	struct host host = { .misses = true, .full = 200 * MIB };
+	struct sluiced_throttle t;
+	uint64_t now = 1000, bytes;
+
+	sluiced_throttle_init(&t, 4 * MIB, 0, now);
+	live(&t, &now, 10000, &host);
+	bytes = live(&t, &now, 20000, &host);
+	/* Above the floor, and a host that waits half as long again at the very worst. */
+	ck_assert_uint_ge(bytes, 20 * 5 * MIB);
+	ck_assert_uint_le(host.worst, 1500);
+	/* One that suffers from anything gets the floor. */
+	host.full = 10 * MIB;
+	live(&t, &now, 5000, &host);
+	bytes = live(&t, &now, 5000, &host);
+	ck_assert_uint_ge(bytes, 5 * 4 * MIB - MIB);
+	ck_assert_uint_le(bytes, 5 * 5 * MIB);
+}
+END_TEST
+
+START_TEST(local_reads_are_given_way)
+{
+	struct host host = { .full = 200 * MIB };
+	struct sluiced_throttle t;
+	uint64_t now = 1000, bytes;
+
+	sluiced_throttle_init(&t, 4 * MIB, 0, now);
+	/* At once at full speed, when nothing is known. */
+	live(&t, &now, 2000, &host);
+	bytes = live(&t, &now, 20000, &host);
+	ck_assert_uint_ge(bytes, 20 * 20 * MIB);
+	ck_assert_uint_le(bytes, 20 * 200 * MIB);
+	ck_assert_uint_le(host.worst, 2000);
+	/* Who does not mind gets nothing out of restraint. */
+	host.full = 100000 * MIB;
+	live(&t, &now, 60000, &host);
+	bytes = live(&t, &now, 20000, &host);
+	ck_assert_uint_ge(bytes, 20 * 700 * MIB);
+	/* Nor who is gone. */
+	now += 1000;
+	ck_assert(sluiced_throttle_ready(&t, now));
+	ck_assert_uint_eq(sluiced_throttle_depth(&t, now), 16);
+	ck_assert_uint_eq(t.pace.rate, 0);
+}
+END_TEST
+
+/* What the copy may have in flight fills 10 Gb/s of 1 ms, and no more than its pool. */
+START_TEST(depth_is_bounded_and_enough)
+{
+	struct sluiced_throttle t;
+	uint64_t bytes;
+
+	sluiced_throttle_init(&t, 4 * MIB, 0, 0);
+	bytes = sluiced_throttle_depth(&t, 0) * UINT64_C(4096) *
+		sluiced_throttle_chunk_blocks(&t, 0);
+	/* Twice, so that the disk has one half while the link fills the other. */
+	ck_assert_uint_ge(bytes, 2 * UINT64_C(10000000000) / 8 / 1000);
+	ck_assert_uint_le(bytes, 24 * MIB);
+	ck_assert_uint_le(sluiced_throttle_profile_depth(&t, 0) * UINT64_C(4096), 24 * MIB);
+	t.calm_at = 1000;
+	t.pace_rate = UINT64_C(1) << 50;
+	ck_assert_uint_le(sluiced_throttle_depth(&t, 0), 8);
+	ck_assert_uint_lt(sluiced_throttle_profile_depth(&t, 0), 256);
+	ck_assert_uint_le(sluiced_throttle_profile_blocks(&t, 0), 32);
+}
+END_TEST
+
+START_TEST(the_profile_waits_for_the_ceiling_only)
+{
+	struct sluiced_throttle t;
+
+	sluiced_throttle_init(&t, 0, 0, 0);
+	sluiced_throttle_miss(&t, 0);
+	ck_assert(!sluiced_throttle_ready(&t, 0));
+	ck_assert(sluiced_throttle_profile_ready(&t, 0));
+	sluiced_throttle_limit(&t, 0, MIB);
+	ck_assert(sluiced_throttle_profile_ready(&t, 0));
+	sluiced_throttle_profile_spend(&t, MIB);
+	ck_assert(!sluiced_throttle_profile_ready(&t, 900));
+	ck_assert(sluiced_throttle_profile_ready(&t, 1001));
+}
+END_TEST
+
 START_TEST(absurd_rates_do_not_overflow)
 {
 	struct sluiced_throttle t;
@@ -189,6 +337,9 @@ START_TEST(absurd_rates_do_not_overflow)
 	ck_assert(sluiced_throttle_ready(&t, UINT64_C(1) << 40));
 	sluiced_throttle_miss(&t, UINT64_C(1) << 40);
 	ck_assert(sluiced_throttle_ready(&t, UINT64_C(1) << 41));
+	sluiced_throttle_waited(&t, UINT32_MAX, UINT64_MAX);
+	sluiced_throttle_read(&t, UINT64_MAX, UINT64_MAX, UINT64_MAX);
+	sluiced_throttle_adapt(&t, UINT64_C(1) << 41);
 }
 END_TEST
 
@@ -210,6 +361,11 @@ int main(void)
 	tcase_add_test(tcase, pauses_do_not_save_up);
 	tcase_add_test(tcase, waking_up_is_in_time);
 	tcase_add_test(tcase, switching_limits_gives_nothing_away);
+	tcase_add_test(tcase, grows_while_the_host_bears_it);
+	tcase_add_test(tcase, stays_where_the_host_bears_it);
+	tcase_add_test(tcase, local_reads_are_given_way);
+	tcase_add_test(tcase, depth_is_bounded_and_enough);
+	tcase_add_test(tcase, the_profile_waits_for_the_ceiling_only);
 	tcase_add_test(tcase, absurd_rates_do_not_overflow);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
