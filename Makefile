@@ -17,7 +17,7 @@ DAEMON_SRC := $(wildcard daemon/*.c)
 TOOLS_SRC := $(wildcard tools/*.c)
 COMMON_LIBS := -ljson-c -lcrypto
 DAEMON_LIBS := -luring -lnvme -lnbd -liscsi -lblkid -lsystemd -lpthread $(COMMON_LIBS)
-TOOLS_LIBS := -lsmartcols $(COMMON_LIBS)
+TOOLS_LIBS := -lsmartcols -lblkid -lext2fs -lcom_err $(COMMON_LIBS)
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 

@@ -32,8 +32,6 @@
 #define SLOW_PART		4
 #define SLOW_AGAIN_MS		30000
 
-#define RATE_SMOOTH_MS		5000.0
-
 static void attach(struct sluiced_deployment *d);
 
 static const char *name_of(const struct sluiced_deployment *d)
@@ -452,20 +450,19 @@ static void leave_slow(struct sluiced_deployment *d, uint32_t deadline_ms)
 	sluiced_supply_suspect(&d->supply, true);
 }
 
-static void update_rate(struct sluiced_deployment *d, const struct sluice_counters *now)
+static void look(struct sluiced_deployment *d, const struct sluice_counters *now)
 {
-	uint64_t ms = sluiced_now_ms();
-	double elapsed = ms - d->ticked_ms, sample, weight;
+	const struct sluiced_copier *c = &d->copier;
+	struct sluiced_look look = {
+		.at = sluiced_now_ms(), .behind = c->zero_bytes - c->skipped_bytes,
+	};
 
-	if (d->ticked_ms && elapsed > 0) {
-		sample = (now->resident_blocks - d->ticked_blocks) * (double)SLUICE_BLOCK_SIZE *
-			 1000 / elapsed;
-		weight = elapsed / (elapsed + RATE_SMOOTH_MS);
-		/* The first second would otherwise take five to show. */
-		d->rate = d->rate > 0 ? d->rate + (sample - d->rate) * weight : sample;
-	}
-	d->ticked_ms = ms;
-	d->ticked_blocks = now->resident_blocks;
+	/* What the host wrote itself is one thing less to fetch, too. */
+	look.image = now->resident_blocks * SLUICE_BLOCK_SIZE - look.behind;
+	if (d->stalled || d->record.paused || d->recording.on)
+		sluiced_estimate_reset(&d->estimate);
+	else
+		sluiced_estimate_look(&d->estimate, &look);
 }
 
 /* Nobody but the host reads the local disk: what it counts of reads is the host's. */
@@ -497,7 +494,7 @@ static void tick(struct sluiced_timer *timer)
 	err = sluiced_deployment_stat(d, &now);
 	if (err || d->stage == SLUICED_STAGE_FAILED)
 		return;
-	update_rate(d, &now);
+	look(d, &now);
 	if (now.state == SLUICE_STATE_FAILED)
 		return commit_failed(d, -EROFS);
 	if (now.state == SLUICE_STATE_COMPLETE && !d->busy && !d->then)
@@ -525,7 +522,7 @@ static void run(struct sluiced_deployment *d)
 		return;
 	d->initial = NULL;
 	d->stage = SLUICED_RUNNING;
-	d->ticked_ms = 0;
+	sluiced_estimate_reset(&d->estimate);
 	sluiced_timer_start(&d->daemon->loop, &d->tick, TICK_MS);
 	sluiced_supply_start(&d->supply, source);
 	/* Zeroes behind the image need no source. */
@@ -642,6 +639,7 @@ void sluiced_deployment_limit(struct sluiced_deployment *d, uint64_t min_rate,
 {
 	d->record.min_rate = min_rate;
 	d->record.max_rate = max_rate;
+	sluiced_estimate_reset(&d->estimate);
 	if (d->copying) {
 		sluiced_throttle_limit(&d->copier.throttle, min_rate, max_rate);
 		sluiced_copier_pump(&d->copier);

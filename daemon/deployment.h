@@ -19,6 +19,7 @@
 #include "copier.h"
 #include "daemon.h"
 #include "device.h"
+#include "estimate.h"
 #include "events.h"
 #include "fault.h"
 #include "job.h"
@@ -87,8 +88,7 @@ struct sluiced_deployment {
 	struct sluiced_disk_reads reads;	/* at the last tick */
 	struct sluiced_timer tick, retry;
 	uint64_t attach_since;
-	uint64_t ticked_ms, ticked_blocks;
-	double rate;			/* bytes a second becoming local, smoothed */
+	struct sluiced_estimate estimate;
 
 	bool busy;			/* a task or a request is under way */
 	struct sluiced_task task;

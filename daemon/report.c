@@ -83,6 +83,17 @@ static struct json_object *phase_of(const struct sluiced_deployment *d)
 	return json_object_new_string(s->floor < s->geo.image_blocks ? "image" : "zeroes");
 }
 
+static struct json_object *eta_of(const struct sluiced_deployment *d, uint64_t missing)
+{
+	uint64_t behind = sluiced_scheduler_behind(&d->copier.scheduler) * SLUICE_BLOCK_SIZE;
+	uint64_t seconds;
+
+	if (behind > missing)
+		behind = missing;
+	return sluiced_estimate_end(&d->estimate, missing - behind, behind, &seconds) ?
+		       json_object_new_uint64(seconds) : NULL;
+}
+
 static void add_progress(struct json_object *o, const struct sluiced_deployment *d,
 			 const struct sluice_counters *now)
 {
@@ -100,9 +111,8 @@ static void add_progress(struct json_object *o, const struct sluiced_deployment 
 		basis_points = 9999;
 	snprintf(text, sizeof(text), "%u.%02u", basis_points / 100, basis_points % 100);
 	percent = json_object_new_double_s(basis_points / 100.0, text);
-	if (d->stage == SLUICED_RUNNING && !d->stalled && !r->paused &&
-	    !d->recording.on && d->rate >= 1)
-		eta = json_object_new_uint64(missing * SLUICE_BLOCK_SIZE / d->rate);
+	if (d->stage == SLUICED_RUNNING && missing)
+		eta = eta_of(d, missing * SLUICE_BLOCK_SIZE);
 	add_number(o, "local_bytes", local < r->namespace_bytes ? local : r->namespace_bytes);
 	json_object_object_add(o, "percent", percent);
 	add_number(o, "fetched_bytes", d->copier.fetched_bytes);
@@ -119,7 +129,8 @@ static void add_progress(struct json_object *o, const struct sluiced_deployment 
 	json_object_object_add(o, "recording", sluiced_recording_report(d));
 	add_number(o, "waiting", now->parked);
 	add_number(o, "expired", now->expired);
-	add_number(o, "rate", d->stage == SLUICED_RUNNING ? d->rate : 0);
+	add_number(o, "rate", d->stage == SLUICED_RUNNING ?
+				      sluiced_estimate_rate(&d->estimate) : 0);
 	json_object_object_add(o, "eta_s", eta);
 	add_number(o, "min_rate", r->min_rate);
 	add_number(o, "max_rate", r->max_rate);

@@ -617,6 +617,11 @@ uint64_t sluiced_scheduler_wake_at(const struct sluiced_scheduler *s, uint64_t n
 	return at;
 }
 
+uint64_t sluiced_scheduler_behind(const struct sluiced_scheduler *s)
+{
+	return s->geo.total_blocks - s->zero_cursor;
+}
+
 bool sluiced_scheduler_finished(struct sluiced_scheduler *s)
 {
 	uint64_t first;

@@ -179,6 +179,9 @@ bool sluiced_scheduler_lost_demand(struct sluiced_scheduler *s);
 /* When something that failed may be tried again; UINT64_MAX: nothing waits. */
 uint64_t sluiced_scheduler_wake_at(const struct sluiced_scheduler *s, uint64_t now);
 
+/* Blocks behind the image that the pass over them is yet to look at. */
+uint64_t sluiced_scheduler_behind(const struct sluiced_scheduler *s);
+
 /* Whether every block of the namespace is resident and nothing is on its way. */
 bool sluiced_scheduler_finished(struct sluiced_scheduler *s);
 

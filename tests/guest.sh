@@ -128,6 +128,8 @@ guest deploy-killed --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/d
 guest faults --memory 3072 ${SLUICE_STRESS:+--append kmemleak=on} --disk "$disk" --disk new:68M -- \
 	tests/guest/faults.sh inv22_unreadable_source inv15_changing_image \
 	${SLUICE_STRESS:+inv21_local_disk inv28_silent_daemon}
+guest profile --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/profile.sh \
+	recorded deployed restarted fitted
 guest kmod --append kmemleak=on --disk new:80M --disk new:80M --disk new:80M -- tests/guest/kmod.sh
 # make check-sources, too.
 for kind in nbd iscsi nvme paths; do
@@ -151,6 +153,7 @@ if [ ${#names[@]} != 0 ]; then
 		all_at_once all_at_once_disk_pulled
 	guest recorded --memory 2048 --disk new:140M --disk new:128M --disk new:80M --disk new:80M \
 		--disk new:80M -- tests/crash/guest.sh 64 0 "record 0 1 1200 10" "record 0 2 1200 130"
+	guest eta --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/profile.sh eta
 fi
 wait
 

@@ -34,6 +34,16 @@ const struct sluice_command sluice_commands[] = {
 	  "Shows where the image of a deployment is read, adds another place of the same image, "
 	  "or takes one away. It is read from one place at a time; when that fails, from the "
 	  "next.", NULL, sluice_cmd_source },
+	{ "profile", "profile record|get [NAME [FILE]] | show FILE | merge FILE... | "
+	  "from-paths IMAGE LIST",
+	  "Makes boot profiles, which say what to fetch first. \"record\" writes down what the "
+	  "host asks for until \"sluicectl mark NAME up\" or an interrupt, \"get\" what was "
+	  "recorded last; \"merge\" makes one of several, \"from-paths\" one of a list of files "
+	  "in the image's ext4. \"sluicectl deploy --profile\" uses them.",
+	  sluice_profile_options, sluice_cmd_profile },
+	{ "mark", "mark [NAME] up",
+	  "Says that the host is up, which ends the recording of a profile.", NULL,
+	  sluice_cmd_mark },
 	{ "detach", "detach [NAME]",
 	  "Ends the exports, makes everything durable, removes the device and forgets the "
 	  "deployment. The local disk keeps it, and \"sluicectl deploy\" resumes it.", NULL,

@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <json-c/json.h>
@@ -11,6 +12,8 @@
 #include "command.h"
 #include "deployment.h"
 #include "export.h"
+#include "message.h"
+#include "profile_file.h"
 #include "units.h"
 #include "uri.h"
 
@@ -24,6 +27,8 @@ enum {
 	OPT_DEADLINE,
 	OPT_MIN_RATE,
 	OPT_MAX_RATE,
+	OPT_PROFILE,
+	OPT_PAUSED,
 };
 
 const struct sluice_option sluice_deploy_options[] = {
@@ -53,6 +58,8 @@ const struct sluice_option sluice_deploy_options[] = {
 	{ OPT_MIN_RATE, "min-rate", "RATE", "Bytes a second below which the copy does not yield "
 	  "to the host." },
 	{ OPT_MAX_RATE, "max-rate", "RATE", "Bytes a second above which the copy does not go." },
+	{ OPT_PROFILE, "profile", "FILE", "What to fetch first, see \"sluicectl help profile\"." },
+	{ OPT_PAUSED, "paused", NULL, "Do not copy before \"sluicectl resume\"." },
 	{ 0 },
 };
 
@@ -67,7 +74,8 @@ struct request {
 	const char *sources[SLUICE_MAX_SOURCES];
 	size_t source_count;
 	struct sluice_export_request export;
-	bool format, force, has_min, has_max;
+	bool format, force, paused, has_min, has_max;
+	struct sluice_profile profile;
 	uint64_t deadline_ms, min_rate, max_rate;
 	char size_bytes[SLUICE_UNITS_LEN];
 	char derived_name[SLUICE_NAME_LEN];
@@ -120,6 +128,12 @@ static int take(struct sluice_args *args, struct request *req, int id, const cha
 	case OPT_MAX_RATE:
 		req->has_max = true;
 		return sluice_args_rate(args, "max-rate", value, &req->max_rate);
+	case OPT_PROFILE:
+		sluice_profile_free(&req->profile);
+		return sluice_profile_read(args->ctl, value, &req->profile);
+	case OPT_PAUSED:
+		req->paused = true;
+		return 0;
 	default:
 		return sluice_export_take(args, &req->export, id, value);
 	}
@@ -185,6 +199,40 @@ static struct json_object *sources_of(const struct request *req)
 	return list;
 }
 
+/* Without comments, and so within what a message may have. */
+static void add_profile(struct json_object *obj, const struct sluice_profile *profile)
+{
+	char *text;
+	size_t len;
+
+	if (!profile->count || sluice_profile_print(profile, NULL, &text, &len))
+		return;
+	json_object_object_add(obj, "profile", json_object_new_string_len(text, len));
+	free(text);
+}
+
+/* Says so, for people, when the profile does not fit the image. */
+static void note_profile(struct sluice_ctl *ctl, struct json_object *reply)
+{
+	struct json_object *deployment, *profile;
+	char bytes[SLUICE_UNITS_LEN];
+	uint64_t clipped = 0;
+	bool same = true;
+
+	if (ctl->json || !json_object_object_get_ex(reply, "deployment", &deployment) ||
+	    !json_object_object_get_ex(deployment, "profile", &profile))
+		return;
+	sluice_json_bool(profile, "same_image", &same);
+	sluice_json_u64(profile, "clipped_bytes", &clipped);
+	if (!same)
+		sluice_output_text(stderr, "The profile was made from another image; it is used as "
+				   "far as it fits.\n");
+	if (clipped)
+		sluice_output_text(stderr, "%s of the profile are behind the end of the image, and "
+				   "left out.\n",
+				   sluice_format_bytes(clipped, bytes, sizeof(bytes)));
+}
+
 static struct json_object *parameters_of(const struct request *req)
 {
 	struct json_object *obj = json_object_new_object();
@@ -198,6 +246,9 @@ static struct json_object *parameters_of(const struct request *req)
 		json_object_object_add(obj, "format", json_object_new_boolean(true));
 	if (req->force)
 		json_object_object_add(obj, "force", json_object_new_boolean(true));
+	if (req->paused)
+		json_object_object_add(obj, "paused", json_object_new_boolean(true));
+	add_profile(obj, &req->profile);
 	if (req->export.kind) {
 		json_object_object_add(obj, "export", json_object_new_string(req->export.kind));
 		json_object_object_add(obj, "export_options",
@@ -240,6 +291,7 @@ static int deploy(struct sluice_ctl *ctl, struct sluice_args *args, struct reque
 	if (status)
 		return status;
 	status = sluice_deployment_print(ctl, reply);
+	note_profile(ctl, reply);
 	json_object_put(reply);
 	return status;
 }
@@ -256,5 +308,6 @@ int sluice_cmd_deploy(struct sluice_ctl *ctl, int argc, char **argv)
 	if (!status)
 		sluice_export_note(ctl, &req.export);
 	sluice_export_request_free(&req.export);
+	sluice_profile_free(&req.profile);
 	return status;
 }

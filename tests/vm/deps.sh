@@ -7,7 +7,7 @@ set -euo pipefail
 
 # Building: module, tools and daemon.
 packages=(build-essential pkg-config liburing-dev libnvme-dev libjson-c-dev
-	libblkid-dev libsystemd-dev libsmartcols-dev libnbd-dev libiscsi-dev python3-docutils)
+	libblkid-dev libext2fs-dev libsystemd-dev libsmartcols-dev libnbd-dev libiscsi-dev python3-docutils)
 # The test kernel.
 packages+=(bc bison flex libelf-dev libssl-dev pahole cpio rsync kmod xz-utils lz4 patch)
 # The guests, the machine image and what runs in them.
