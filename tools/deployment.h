@@ -19,6 +19,8 @@ struct sluice_deployment {
 	uint64_t fetched_bytes, demand_bytes, zero_bytes, skipped_bytes;
 	uint64_t waiting, expired, generation, deadline_ms;
 	uint64_t rate, min_rate, max_rate;	/* bytes a second */
+	const char *phase;
+	uint64_t profile_bytes, readahead_bytes, readahead_unused_bytes;
 	uint64_t eta_s;
 	bool has_eta;
 	double percent;				/* 0 to 100 */

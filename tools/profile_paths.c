@@ -30,7 +30,7 @@ struct resolver {
 	uint64_t start;			/* of the file system in the image, in bytes */
 	struct sluice_profile profile;
 	bool full;
-	unsigned int missing;
+	unsigned int found;
 };
 
 static void add(struct resolver *r, uint64_t block)
@@ -111,10 +111,10 @@ static int add_list(struct resolver *r, const char *list)
 		path[strcspn(path, "\r\n")] = '\0';
 		if (!path[0] || path[0] == '#')
 			continue;
-		if (!add_path(r, path)) {
-			r->missing++;
+		if (add_path(r, path))
+			r->found++;
+		else
 			sluice_output_text(stderr, "%s: %s is not in the image.\n", list, path);
-		}
 	}
 	failed = ferror(file);
 	if (file != stdin)
@@ -228,7 +228,7 @@ int sluice_profile_from_paths(struct sluice_ctl *ctl, const char *image, const c
 	if (r.full)
 		sluice_output_text(stderr, "There are more than %d extents: the last are left "
 				   "out.\n", SLUICE_PROFILE_EXTENTS);
-	if (!status && !r.profile.count)
+	if (!status && !r.found)
 		status = sluice_fail(ctl, SLUICE_EXIT_NOT_FOUND, "None of the paths of %s is in "
 				     "the image %s.", list, image);
 	if (!status)

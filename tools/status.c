@@ -160,10 +160,20 @@ static void progress_rows(struct sluice_table *table, const struct sluice_deploy
 	sluice_table_cell(table, 1, SLUICE_PLAIN, "%s, %s of them on demand",
 			  sluice_format_bytes(dep->fetched_bytes, one, sizeof(one)),
 			  sluice_format_bytes(dep->demand_bytes, two, sizeof(two)));
+	if (dep->profile_bytes) {
+		key(table, "Boot profile");
+		sluice_table_cell(table, 1, SLUICE_PLAIN, "%s of them",
+				  sluice_format_bytes(dep->profile_bytes, one, sizeof(one)));
+	}
+	key(table, "Read ahead");
+	sluice_table_cell(table, 1, SLUICE_PLAIN, "%s of them, %s not asked for since",
+			  sluice_format_bytes(dep->readahead_bytes, one, sizeof(one)),
+			  sluice_format_bytes(dep->readahead_unused_bytes, two, sizeof(two)));
 	key(table, "Zeroed");
 	sluice_table_cell(table, 1, SLUICE_PLAIN, "%s, %s of them holes of the image",
 			  sluice_format_bytes(dep->zero_bytes, one, sizeof(one)),
 			  sluice_format_bytes(dep->skipped_bytes, two, sizeof(two)));
+	string_row(table, "Phase", dep->phase);
 	key(table, "Rate");
 	sluice_table_cell(table, 1, SLUICE_PLAIN, "%s/s",
 			  sluice_format_bytes(dep->rate, one, sizeof(one)));
