@@ -2,6 +2,7 @@
 #include "control_server.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
@@ -20,6 +21,8 @@
 
 #define RECEIVE_BYTES	8192
 
+#define NO_GROUP	((gid_t)-1)
+
 /* Accepting failed for want of descriptors: others may end meanwhile. */
 #define ACCEPT_RETRY_MS	1000
 
@@ -28,7 +31,7 @@ struct sluiced_call {
 	struct sluiced_call *next, **prev;
 	int fd;
 	struct sluiced_op receive, send;
-	bool receiving, sending, calling, closing;
+	bool receiving, sending, calling, closing, root;
 	bool stream;
 	struct sluice_inbuf in;
 	char buf[RECEIVE_BYTES];
@@ -42,11 +45,12 @@ struct sluiced_call {
 static struct {
 	struct sluiced_daemon *daemon;
 	struct sluiced_call *clients;
-	unsigned int count, streams;
+	unsigned int count, guests, streams;
 	int fd;
 	struct sluiced_op accept;
 	struct sluiced_timer retry;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	gid_t gid;
 	bool stopped;
 } server = { .fd = -1 };
 
@@ -61,6 +65,7 @@ static void free_client(struct sluiced_call *client)
 	if (client->next)
 		client->next->prev = client->prev;
 	server.count--;
+	server.guests -= !client->root;
 	server.streams -= client->stream;
 	close(client->fd);
 	sluice_inbuf_free(&client->in);
@@ -232,6 +237,11 @@ struct sluiced_call_notes *sluiced_call_notes(struct sluiced_call *call)
 	return &call->notes;
 }
 
+bool sluiced_call_is_root(const struct sluiced_call *call)
+{
+	return call->root;
+}
+
 struct sluiced_daemon *sluiced_call_daemon(struct sluiced_call *call)
 {
 	(void)call;
@@ -335,9 +345,12 @@ static bool is_root(int fd)
 
 static void add_client(int fd)
 {
+	/* Whoever else could open the socket is of its group. */
+	bool root = is_root(fd);
 	struct sluiced_call *client;
 
-	if (server.stopped || server.count >= SLUICED_MAX_CLIENTS || !is_root(fd)) {
+	if (server.stopped || server.count >= SLUICED_MAX_CLIENTS ||
+	    (!root && (server.gid == NO_GROUP || server.guests >= SLUICED_MAX_GUESTS))) {
 		close(fd);
 		return;
 	}
@@ -347,6 +360,7 @@ static void add_client(int fd)
 		return;
 	}
 	client->fd = fd;
+	client->root = root;
 	client->receive.done = receive_done;
 	client->send.done = send_done;
 	client->next = server.clients;
@@ -355,6 +369,7 @@ static void add_client(int fd)
 		client->next->prev = &client->next;
 	server.clients = client;
 	server.count++;
+	server.guests += !root;
 	start_receive(client);
 }
 
@@ -408,7 +423,27 @@ static void make_directory(const char *path)
 	mkdir(dirname(copy), 0755);
 }
 
-int sluiced_server_start(struct sluiced_daemon *daemon, const char *path)
+/*
+ * Not getgrnam(): that may ask servers on the network, which hosts must not wait for.
+ * The group is the machine's own.
+ */
+static gid_t find_group(const char *name)
+{
+	struct group *entry;
+	gid_t gid = NO_GROUP;
+	FILE *file;
+
+	file = name[0] ? fopen("/etc/group", "re") : NULL;
+	if (!file)
+		return NO_GROUP;
+	while (gid == NO_GROUP && (entry = fgetgrent(file)))
+		if (!strcmp(entry->gr_name, name))
+			gid = entry->gr_gid;
+	fclose(file);
+	return gid;
+}
+
+int sluiced_server_start(struct sluiced_daemon *daemon, const char *path, const char *group)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	mode_t mask;
@@ -424,10 +459,15 @@ int sluiced_server_start(struct sluiced_daemon *daemon, const char *path)
 	server.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (server.fd < 0)
 		return -errno;
+	server.gid = find_group(group);
 	/* By the mask: a chmod() afterwards would leave a moment. */
-	mask = umask(0177);
+	mask = umask(server.gid == NO_GROUP ? 0177 : 0117);
 	err = bind(server.fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 	umask(mask);
+	if (!err && server.gid != NO_GROUP && lchown(path, 0, server.gid) < 0) {
+		err = -errno;
+		unlink(path);
+	}
 	if (!err && listen(server.fd, SLUICED_MAX_CLIENTS) < 0)
 		err = -errno;
 	if (err) {

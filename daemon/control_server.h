@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The control socket: takes calls from root, one at a time of each connection,
- * and sends answers (Documentation/control-protocol.rst). Of the loop's thread.
+ * The control socket: takes calls from root, and those that change nothing from the
+ * members of a group, one at a time of each connection, and sends answers
+ * (Documentation/control-protocol.rst). Of the loop's thread.
  */
 #ifndef SLUICED_CONTROL_SERVER_H
 #define SLUICED_CONTROL_SERVER_H
+
+#include <stdbool.h>
 
 #include "daemon.h"
 #include "fault.h"
@@ -14,15 +17,17 @@ struct sluiced_call;
 
 /* 64 is arbitrary: people, their scripts and a metrics reader are a handful. */
 #define SLUICED_MAX_CLIENTS	64
+/* Of them others than root: they cannot keep root out. */
+#define SLUICED_MAX_GUESTS	16
 
 /* Streams last: half of the connections stay for calls. */
 #define SLUICED_MAX_STREAMS	32
 
 /*
- * Listens at @path, mode 0600, making its directory. -EADDRINUSE when the path is
- * a socket that answers, or no socket.
+ * Listens at @path, making its directory: mode 0600, or 0660 and of @group where
+ * /etc/group has that. -EADDRINUSE when the path is a socket that answers, or no socket.
  */
-int sluiced_server_start(struct sluiced_daemon *daemon, const char *path);
+int sluiced_server_start(struct sluiced_daemon *daemon, const char *path, const char *group);
 
 /* Takes no more connections or calls; pending answers are still sent. */
 void sluiced_server_stop(void);
@@ -43,6 +48,8 @@ struct sluiced_call_notes {
 	char kind[8];
 };
 struct sluiced_call_notes *sluiced_call_notes(struct sluiced_call *call);
+/* Whether root asks; of others only what changes nothing may be done. */
+bool sluiced_call_is_root(const struct sluiced_call *call);
 /*
  * Makes a stream of the call: it is not answered but gets messages until its peer
  * goes, or until it reads too slowly; then the connection ends. False: there are

@@ -543,8 +543,10 @@ static void attach_failed(struct sluiced_deployment *d, int err)
 		return;
 	}
 	sluiced_deployment_trouble(d, "/dev/sluice%u cannot be attached (%s); trying on.",
-				   d->index, err == -EBUSY ? "another daemon holds it" :
-							     strerror(-err));
+				   d->index,
+				   err == -EBUSY  ? "another daemon holds it" :
+				   err == -EPROTO ? "the module that is loaded is of another release than sluiced: reboot, or reload it when its devices are detached" :
+						    strerror(-err));
 	sluiced_timer_start(&d->daemon->loop, &d->retry, ATTACH_SLOW_MS);
 }
 

@@ -7,15 +7,15 @@
 #include "deploy.h"
 #include "log.h"
 
-/* What keeps an export down is an address or a module: people act slowly. */
-#define RETRY_MS	5000
+/* What keeps an export down is an address, which comes with the network, or a module. */
+#define RETRY_MS 1000
 
 /*
  * From the export to the host's first request: a driver's handshake, or the firmware of
  * a machine that is switched on now.
  */
-#define EXPECT_CONNECT_MS	10000
-#define EXPECT_FIRMWARE_MS	30000
+#define EXPECT_CONNECT_MS 10000
+#define EXPECT_FIRMWARE_MS 30000
 
 const struct sluiced_export *sluiced_exporting_find(const struct sluiced_deployment *d,
 						    const char *kind)
@@ -112,7 +112,7 @@ static void retry_later(struct sluiced_deployment *d)
 
 static void restore_done(struct sluiced_deployment *d, struct sluiced_task *task)
 {
-	void (*then)(struct sluiced_deployment *d) = d->restored;
+	void (*then)(struct sluiced_deployment * d) = d->restored;
 
 	d->restored = NULL;
 	if (memcmp(d->record.exports, task->exports, sizeof(task->exports))) {
@@ -138,6 +138,15 @@ static bool all_up(const struct sluiced_deployment *d)
 		if (!sluiced_export_is_up(&d->record.exports[i], &d->task.of))
 			return false;
 	return true;
+}
+
+bool sluiced_exporting_is_up(struct sluiced_deployment *d)
+{
+	/* Meanwhile what all_up() looks at belongs to a job. */
+	if (d->busy)
+		return false;
+	describe(d);
+	return all_up(d);
 }
 
 void sluiced_exporting_restore(struct sluiced_deployment *d,
@@ -190,8 +199,9 @@ static void add_done(struct sluiced_deployment *d, struct sluiced_task *task)
 	if (task->ok) {
 		adjust_deadline(d);
 		sluiced_throttle_expect(&d->copier.throttle, sluiced_now_ms(),
-					sluiced_export_shared(&task->exports[0]) ?
-						EXPECT_CONNECT_MS : EXPECT_FIRMWARE_MS);
+					sluiced_export_shared(&task->exports[0])
+						? EXPECT_CONNECT_MS
+						: EXPECT_FIRMWARE_MS);
 		sluiced_log(LOG_NOTICE, d->record.name, "Exported over %s%s%s.",
 			    task->exports[0].kind, task->exports[0].address[0] ? " at " : "",
 			    task->exports[0].address);
@@ -280,8 +290,8 @@ static void remove_done(struct sluiced_deployment *d, struct sluiced_task *task)
 	answer(d, task->ok ? NULL : &task->fault);
 }
 
-void sluiced_exporting_remove(struct sluiced_deployment *d, const char *kind,
-			      sluiced_answer_t to, void *ctx)
+void sluiced_exporting_remove(struct sluiced_deployment *d, const char *kind, sluiced_answer_t to,
+			      void *ctx)
 {
 	struct sluiced_task *task = &d->task;
 	size_t i;

@@ -21,6 +21,9 @@ void sluiced_exporting_add(struct sluiced_deployment *d, const struct sluiced_ex
 void sluiced_exporting_remove(struct sluiced_deployment *d, const char *kind,
 			      sluiced_answer_t answer, void *ctx);
 
+/* Whether all that the record lists is up; false while the deployment is busy. */
+bool sluiced_exporting_is_up(struct sluiced_deployment *d);
+
 const struct sluiced_export *sluiced_exporting_find(const struct sluiced_deployment *d,
 						    const char *kind);
 

@@ -19,6 +19,7 @@ static const char *const names[] = {
 	[SLUICED_MODULE] = "org.sluice.Module",
 	[SLUICED_EXPORT_FAILED] = "org.sluice.ExportFailed",
 	[SLUICED_IN_USE] = "org.sluice.InUse",
+	[SLUICED_NOT_PERMITTED] = "org.sluice.NotPermitted",
 	[SLUICED_FAILED] = "org.sluice.Failed",
 };
 

@@ -18,6 +18,8 @@
 
 #include <systemd/sd-daemon.h>
 
+#include "config.h"
+#include "control.h"
 #include "control_server.h"
 #include "credentials.h"
 #include "daemon.h"
@@ -32,12 +34,6 @@
 #define PR_SET_IO_FLUSHER	57
 #endif
 
-#define DEFAULT_STATE_DIR	"/var/lib/sluice"
-#define DEFAULT_SOCKET		"/run/sluice/control.sock"
-
-/* As the kernel's own default: beyond it a target is taken for gone. */
-#define DEFAULT_CTRL_LOSS_S	600
-
 /* A daemon that was just killed lets go of the lock as its last threads end. */
 #define LOCK_PATIENCE_MS	2000
 #define LOCK_POLL_MS		20
@@ -48,6 +44,12 @@
 
 #define STATUS_MS		5000
 
+/* How soon what waits for us hears of the last export. */
+#define READY_POLL_MS		20
+
+/* Wrong usage or settings: starting again does not help. */
+#define EXIT_USAGE		2
+
 static struct sluiced_daemon the_daemon;
 
 static struct {
@@ -55,74 +57,110 @@ static struct {
 	int fd;
 } signals;
 
-static struct sluiced_timer watchdog_timer, status_timer, shutdown_timer;
-static uint64_t watchdog_ms, shutdown_by;
+static struct sluiced_timer watchdog_timer, status_timer, shutdown_timer, ready_timer;
+static uint64_t watchdog_ms, shutdown_by, ready_by;
+static bool ready;
 
+/* What the command line asks for. A setting given there wins over the files. */
 struct options {
-	const char *state_dir, *socket, *credentials;
-	int level, ctrl_loss_s;
+	const char *config;
+	bool check_config;
+	struct {
+		const char *key, *value;
+	} settings[16];
+	size_t setting_count;
 };
 
 static const char help[] =
 	"Usage: sluiced [OPTION]...\n"
 	"Deploys OS images from the network to local disks that hosts already use.\n"
 	"\n"
-	"  --state-dir DIR          what to remember between runs [" DEFAULT_STATE_DIR "]\n"
-	"  --socket PATH            control socket [" DEFAULT_SOCKET "]\n"
+	"  --config FILE            settings, with the drop-ins in FILE.d\n"
+	"                           [" SLUICED_CONFIG_FILE "]\n"
+	"  --check-config           say what is wrong with the settings, and exit\n"
+	"  --check-module           whether the module that is loaded fits, and exit\n"
+	"  --foreground             stay in the foreground, as always\n"
+	"  --help                   print this\n"
+	"  --version                print the version\n"
+	"\n"
+	"Settings, which win over those of the files; see sluice.conf(5):\n"
+	"  --state-dir DIR          what to remember between runs [/var/lib/sluice]\n"
+	"  --socket PATH            control socket [/run/sluice/control.sock]\n"
+	"  --group GROUP            who may look at the status [sluice]\n"
 	"  --credentials FILE       secrets of sources [" SLUICED_CREDENTIALS_FILE "]\n"
 	"  --log-level LEVEL        err, warning, notice, info or debug [info]\n"
 	"  --ctrl-loss-tmo SECONDS  how long the kernel tries to reconnect an NVMe\n"
 	"                           source before it gives up the controller [600]\n"
-	"  --foreground             stay in the foreground, as always\n"
-	"  --help                   print this\n"
-	"  --version                print the version\n";
+	"  --ready-timeout SECONDS  how long exports may take at most before systemd\n"
+	"                           is told that the service is up [30]\n";
 
 static int usage(const char *why, const char *what)
 {
 	fprintf(stderr, "sluiced: %s \"%s\"; see sluiced --help.\n", why, what);
-	return 2;
+	return EXIT_USAGE;
+}
+
+/*
+ * Whether this daemon can work with the module that is loaded now; without one, with
+ * any that will be. For package scripts: an exit status and a sentence.
+ */
+static int check_module(void)
+{
+	struct sluice_module module = { 0 };
+	int fd, err;
+
+	fd = sluice_control_open();
+	if (fd == -ENOENT)
+		return 0;
+	err = fd < 0 ? fd : sluice_control_info(fd, &module);
+	if (fd >= 0)
+		close(fd);
+	if (err == -EPROTO)
+		fprintf(stderr,
+			"sluiced: The module that is loaded speaks version %u of the interface and this sluiced version %d.\n",
+			module.abi_version, SLUICE_ABI_VERSION);
+	else if (err)
+		fprintf(stderr, "sluiced: The module does not answer: %s.\n", strerror(-err));
+	return err ? 1 : 0;
 }
 
 /* -1 to go on, else the exit status. */
 static int parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option options[] = {
-		{ "state-dir", required_argument, NULL, 'd' },
-		{ "socket", required_argument, NULL, 's' },
-		{ "credentials", required_argument, NULL, 'k' },
-		{ "log-level", required_argument, NULL, 'l' },
-		{ "ctrl-loss-tmo", required_argument, NULL, 'c' },
+		{ "config", required_argument, NULL, 'C' },
+		{ "check-config", no_argument, NULL, 'n' },
+		{ "check-module", no_argument, NULL, 'm' },
 		{ "foreground", no_argument, NULL, 'f' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
+		{ "state-dir", required_argument, NULL, 's' },
+		{ "socket", required_argument, NULL, 's' },
+		{ "group", required_argument, NULL, 's' },
+		{ "credentials", required_argument, NULL, 's' },
+		{ "log-level", required_argument, NULL, 's' },
+		{ "ctrl-loss-tmo", required_argument, NULL, 's' },
+		{ "ready-timeout", required_argument, NULL, 's' },
 		{ 0 },
 	};
-	char *end;
-	long seconds;
-	int c;
+	int c, index;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":", options, &index)) != -1) {
 		switch (c) {
-		case 'd':
-			o->state_dir = optarg;
+		case 'C':
+			o->config = optarg;
 			break;
+		case 'n':
+			o->check_config = true;
+			break;
+		case 'm':
+			return check_module();
 		case 's':
-			o->socket = optarg;
-			break;
-		case 'k':
-			o->credentials = optarg;
-			break;
-		case 'l':
-			o->level = sluiced_log_level(optarg);
-			if (o->level < 0)
-				return usage("there is no log level", optarg);
-			break;
-		case 'c':
-			seconds = strtol(optarg, &end, 10);
-			if (!*optarg || *end || seconds < 1 || seconds > 86400)
-				return usage("this is no number of seconds up to a day:", optarg);
-			o->ctrl_loss_s = seconds;
+			if (o->setting_count == sizeof(o->settings) / sizeof(o->settings[0]))
+				return usage("there are too many settings:", optarg);
+			o->settings[o->setting_count].key = options[index].name;
+			o->settings[o->setting_count++].value = optarg;
 			break;
 		case 'f':
 			break;
@@ -141,6 +179,32 @@ static int parse_options(int argc, char **argv, struct options *o)
 	if (optind < argc)
 		return usage("there is no argument", argv[optind]);
 	return -1;
+}
+
+/* -1 to go on, else the exit status. */
+static int configure(struct options *o, struct sluiced_config *config)
+{
+	const char *path = o->config ?: SLUICED_CONFIG_FILE, *why;
+	size_t i;
+	int err;
+
+	sluiced_config_default(config);
+	err = sluiced_config_load(config, path);
+	if (err == -ENOENT && o->config)
+		return usage("there is no file", path);
+	for (i = 0; i < o->setting_count; i++) {
+		if (!sluiced_config_set(config, o->settings[i].key, o->settings[i].value, &why))
+			continue;
+		fprintf(stderr, "sluiced: --%s: \"%s\" %s; see sluiced --help.\n",
+			o->settings[i].key, o->settings[i].value, why);
+		return EXIT_USAGE;
+	}
+	if (err && err != -ENOENT)
+		return EXIT_USAGE;
+	if (!o->check_config)
+		return -1;
+	puts("The settings are good.");
+	return 0;
 }
 
 static void sleep_ms(unsigned int ms)
@@ -290,27 +354,52 @@ static void tell_status(struct sluiced_timer *timer)
 		complete += d->stage == SLUICED_COMPLETE;
 		troubled += d->stage == SLUICED_STAGE_FAILED || d->stalled;
 	}
-	sd_notifyf(0, "STATUS=%u deployments, %u complete, %u in trouble",
-		   the_daemon.deployment_count, complete, troubled);
+	sd_notifyf(0, "STATUS=%s%u deployments, %u complete, %u in trouble",
+		   ready ? "" : "Bringing up exports: ", the_daemon.deployment_count, complete,
+		   troubled);
 	sluiced_timer_start(&the_daemon.loop, timer, STATUS_MS);
 }
 
-static void start_notifying(void)
+/*
+ * Ready is when hosts can be powered on: what is exported is up. One that does not come
+ * up must not keep all the others' hosts off for ever.
+ */
+static void look_ready(struct sluiced_timer *timer)
+{
+	const struct sluiced_deployment *d = sluiced_restore_pending(&the_daemon);
+
+	if (d && sluiced_now_ms() < ready_by) {
+		sluiced_timer_start(&the_daemon.loop, timer, READY_POLL_MS);
+		return;
+	}
+	if (d)
+		sluiced_log(LOG_WARNING, d->record.name,
+			    "It is not up after all this time; the service is ready without it.");
+	ready = true;
+	sd_notify(0, "READY=1");
+	tell_status(&status_timer);
+}
+
+static void start_notifying(int ready_s)
 {
 	uint64_t usec;
 
 	watchdog_timer.fire = feed_watchdog;
 	status_timer.fire = tell_status;
 	shutdown_timer.fire = shut_down;
-	sd_notify(0, "READY=1");
+	ready_timer.fire = look_ready;
+	ready_by = sluiced_now_ms() + ready_s * 1000ULL;
+	/* Our limit counts, not the unit's. */
+	sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%llu", (ready_s + 30) * 1000000ULL);
 	tell_status(&status_timer);
+	look_ready(&ready_timer);
 	if (sd_watchdog_enabled(0, &usec) > 0) {
 		watchdog_ms = usec / 1000;
 		feed_watchdog(&watchdog_timer);
 	}
 }
 
-static int serve(const struct options *o)
+static int serve(const struct sluiced_config *config)
 {
 	int err;
 
@@ -331,15 +420,15 @@ static int serve(const struct options *o)
 	}
 	/* Hosts may be waiting: devices before everything else. */
 	sluiced_restore(&the_daemon);
-	err = sluiced_server_start(&the_daemon, o->socket);
+	err = sluiced_server_start(&the_daemon, config->socket, config->group);
 	if (err) {
 		sluiced_log(LOG_ERR, "sluiced", "The control socket %s cannot be made: %s.",
-			    o->socket,
+			    config->socket,
 			    err == -EADDRINUSE ? "something else is there; move it away" :
 						 strerror(-err));
 		return err;
 	}
-	start_notifying();
+	start_notifying(config->ready_s);
 	the_daemon.loop.after = sluiced_events_look;
 	err = sluiced_loop_run(&the_daemon.loop);
 	if (err)
@@ -348,13 +437,13 @@ static int serve(const struct options *o)
 }
 
 /* Named, or systemd's for this service, or the usual one. */
-static const char *credentials_file(const struct options *o)
+static const char *credentials_file(const struct sluiced_config *config)
 {
 	static char path[PATH_MAX];
 	const char *dir = getenv("CREDENTIALS_DIRECTORY");
 
-	if (o->credentials)
-		return o->credentials;
+	if (config->credentials[0])
+		return config->credentials;
 	if (dir && snprintf(path, sizeof(path), "%s/sluice.credentials", dir) <
 			   (int)sizeof(path) && !access(path, R_OK))
 		return path;
@@ -363,26 +452,26 @@ static const char *credentials_file(const struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = {
-		.state_dir = DEFAULT_STATE_DIR,
-		.socket = DEFAULT_SOCKET,
-		.level = LOG_INFO,
-		.ctrl_loss_s = DEFAULT_CTRL_LOSS_S,
-	};
+	static struct sluiced_config config;
+	struct options o = { 0 };
 	int status, err;
 
 	status = parse_options(argc, argv, &o);
 	if (status >= 0)
 		return status;
-	sluiced_log_init(o.level);
-	if (lock_state(o.state_dir) < 0)
+	sluiced_log_init(LOG_INFO);
+	status = configure(&o, &config);
+	if (status >= 0)
+		return status;
+	sluiced_log_init(config.log_level);
+	if (lock_state(config.state_dir) < 0)
 		return 1;
 	prepare_memory();
-	the_daemon.state_dir = o.state_dir;
-	the_daemon.source_options.state_dir = o.state_dir;
-	the_daemon.source_options.ctrl_loss_s = o.ctrl_loss_s;
-	the_daemon.source_options.credentials = credentials_file(&o);
-	err = serve(&o);
+	the_daemon.state_dir = config.state_dir;
+	the_daemon.source_options.state_dir = config.state_dir;
+	the_daemon.source_options.ctrl_loss_s = config.ctrl_loss_s;
+	the_daemon.source_options.credentials = credentials_file(&config);
+	err = serve(&config);
 	sluiced_server_exit();
 	if (!err)
 		sluiced_log(LOG_NOTICE, "sluiced", "Stopped.");

@@ -572,23 +572,24 @@ static const struct {
 	const char *name;
 	bool (*function)(struct sluiced_call *call, struct json_object *p,
 			 struct sluiced_fault *fault);
+	bool reads;			/* changes nothing: others than root may, too */
 } methods[] = {
-	{ "Deploy", deploy },
-	{ "Status", status },
-	{ "Events", events },
-	{ "Pause", pause_copy },
-	{ "Resume", resume_copy },
-	{ "Limit", limit },
-	{ "AddSource", source_add },
-	{ "RemoveSource", source_remove },
-	{ "Detach", detach },
-	{ "Export", export },
-	{ "Unexport", unexport },
-	{ "FailParked", fail_parked },
-	{ "RecordProfile", record_profile },
-	{ "Profile", profile },
-	{ "Mark", mark },
-	{ "Version", version },
+	{ "Deploy", deploy, false },
+	{ "Status", status, true },
+	{ "Events", events, true },
+	{ "Pause", pause_copy, false },
+	{ "Resume", resume_copy, false },
+	{ "Limit", limit, false },
+	{ "AddSource", source_add, false },
+	{ "RemoveSource", source_remove, false },
+	{ "Detach", detach, false },
+	{ "Export", export, false },
+	{ "Unexport", unexport, false },
+	{ "FailParked", fail_parked, false },
+	{ "RecordProfile", record_profile, false },
+	{ "Profile", profile, true },
+	{ "Mark", mark, false },
+	{ "Version", version, true },
 };
 
 void sluiced_method_call(struct sluiced_call *call, const char *method,
@@ -606,6 +607,8 @@ void sluiced_method_call(struct sluiced_call *call, const char *method,
 	if (i == sizeof(methods) / sizeof(methods[0]))
 		sluiced_fault(&fault, SLUICED_INVALID_PARAMETER, "There is no method %.64s.",
 			      method);
+	else if (!methods[i].reads && !sluiced_call_is_root(call))
+		sluiced_fault(&fault, SLUICED_NOT_PERMITTED, "Only root may call %s.", name);
 	else if (methods[i].function(call, parameters, &fault))
 		return;
 	sluiced_call_fail(call, &fault);

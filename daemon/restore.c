@@ -13,11 +13,12 @@
 
 #include "deploy.h"
 #include "deployment.h"
+#include "exporting.h"
 #include "log.h"
 #include "sysfs.h"
 
 /* A disk or a module that comes late, at boot, comes within seconds. */
-#define RETRY_MS	1000
+#define RETRY_MS 1000
 
 static void restore(struct sluiced_deployment *d);
 
@@ -184,4 +185,21 @@ void sluiced_restore(struct sluiced_daemon *daemon)
 	if (err)
 		sluiced_log(LOG_ERR, "sluiced", "The state in %s cannot be read: %s.",
 			    daemon->state_dir, strerror(-err));
+}
+
+static bool is_pending(struct sluiced_deployment *d)
+{
+	if (!d->known)
+		return d->stage != SLUICED_STAGE_FAILED;
+	return d->stage == SLUICED_ATTACHING || !sluiced_exporting_is_up(d);
+}
+
+const struct sluiced_deployment *sluiced_restore_pending(struct sluiced_daemon *daemon)
+{
+	struct sluiced_deployment *d;
+
+	for (d = daemon->deployments; d; d = d->next)
+		if (is_pending(d))
+			return d;
+	return NULL;
 }

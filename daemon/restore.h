@@ -12,4 +12,10 @@
  */
 void sluiced_restore(struct sluiced_daemon *daemon);
 
+/*
+ * A deployment whose device or one of whose exports is not up yet and may still come;
+ * NULL when all that can be is there for hosts.
+ */
+const struct sluiced_deployment *sluiced_restore_pending(struct sluiced_daemon *daemon);
+
 #endif /* SLUICED_RESTORE_H */

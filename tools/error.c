@@ -33,6 +33,7 @@ static const struct {
 	{ "InUse", 14 },
 	{ "NoDaemon", SLUICE_EXIT_NO_DAEMON },
 	{ "TimedOut", SLUICE_EXIT_TIMEOUT },
+	{ "NotPermitted", 17 },
 };
 
 static const char *kind_of(int exit)

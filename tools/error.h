@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The error a run of sluicectl ends with, and its exit status. The numbers are
- * those of Documentation/control-protocol.rst; 16 to 18 are sluicectl's own.
+ * those of Documentation/control-protocol.rst; 16, 18 and 19 are sluicectl's own.
  */
 #ifndef SLUICE_TOOLS_ERROR_H
 #define SLUICE_TOOLS_ERROR_H
@@ -14,8 +14,8 @@ enum {
 	SLUICE_EXIT_NOT_FOUND = 3,
 	SLUICE_EXIT_NO_DAEMON = 15,
 	SLUICE_EXIT_TIMEOUT = 16,
-	SLUICE_EXIT_WARNED = 17,	/* of doctor */
-	SLUICE_EXIT_UNFIT = 18,
+	SLUICE_EXIT_WARNED = 18,	/* of doctor */
+	SLUICE_EXIT_UNFIT = 19,
 };
 
 /* All zeroes: none. */
