@@ -21,7 +21,7 @@ TOOLS_LIBS := -lsmartcols -lblkid -lext2fs -lcom_err $(COMMON_LIBS)
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-.PHONY: all user module guest-tools deps check check-static check-unit check-guest check-sources check-crash check-kcsan check-removed check-model fuzz check-lab crash-tools lab-iops bench profile-tools demo demo-local style clean
+.PHONY: all user module doc install install-user install-dkms install-doc deb rpm package-deps check-package guest-tools deps check check-static check-unit check-guest check-sources check-crash check-kcsan check-removed check-model fuzz check-lab crash-tools lab-iops bench profile-tools demo demo-local style clean
 
 all: user module
 
@@ -54,6 +54,74 @@ $(KMOD_DIR)/sluice.ko: $(KMOD_SRC) Makefile
 	@mkdir -p $(KMOD_DIR)
 	@cp --parents -u $(KMOD_SRC) $(KMOD_DIR)
 	$(MAKE) -C $(KERNEL) M=$(abspath $(KMOD_DIR)) SLUICE_VERSION=$(VERSION) $(KBUILD_FLAGS) modules
+
+# Where things go; packages say otherwise. LIB is of what the system itself reads early.
+PREFIX ?= /usr/local
+SYSCONF ?= /etc
+LIB ?= $(PREFIX)/lib
+P := tools/packaging
+INSTALL_DATA := install -D -m 644
+
+MAN_PAGES := $(patsubst Documentation/man/%.rst,$(B)/man/%,$(wildcard Documentation/man/*.rst))
+HTML := $(patsubst Documentation/%.rst,$(B)/html/%.html,$(wildcard Documentation/*.rst))
+
+doc: $(MAN_PAGES) $(HTML)
+
+$(B)/man/%: Documentation/man/%.rst
+	@mkdir -p $(@D)
+	@rst2man --halt=2 $< $@
+
+$(B)/html/%.html: Documentation/%.rst
+	@mkdir -p $(@D)
+	@rst2html --halt=2 $< $@
+
+install: install-user install-dkms install-doc
+
+install-user: user doc
+	install -D -m 755 $(B)/sluiced $(DESTDIR)$(PREFIX)/sbin/sluiced
+	install -D -m 755 $(B)/sluicectl $(DESTDIR)$(PREFIX)/bin/sluicectl
+	for page in $(MAN_PAGES); do \
+		$(INSTALL_DATA) $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit; \
+	done
+	install -d $(DESTDIR)$(SYSCONF)/sluice/sluice.conf.d
+	$(INSTALL_DATA) $(P)/sluice.conf $(DESTDIR)$(SYSCONF)/sluice/sluice.conf
+	install -d $(DESTDIR)$(LIB)/systemd/system
+	sed 's,@sbindir@,$(PREFIX)/sbin,' $(P)/systemd/sluiced.service \
+		>$(DESTDIR)$(LIB)/systemd/system/sluiced.service
+	chmod 644 $(DESTDIR)$(LIB)/systemd/system/sluiced.service
+	$(INSTALL_DATA) $(P)/systemd/udev.rules $(DESTDIR)$(LIB)/udev/rules.d/65-sluice.rules
+	$(INSTALL_DATA) $(P)/systemd/modprobe.conf $(DESTDIR)$(LIB)/modprobe.d/sluice.conf
+	$(INSTALL_DATA) $(P)/systemd/modules-load.conf $(DESTDIR)$(PREFIX)/lib/modules-load.d/sluice.conf
+	$(INSTALL_DATA) $(P)/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/sluice.conf
+	$(INSTALL_DATA) $(P)/systemd/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/sluice.conf
+
+# The module's source, for DKMS.
+DKMS_DIR = $(DESTDIR)$(PREFIX)/src/sluice-$(VERSION)
+install-dkms:
+	install -d $(DKMS_DIR)
+	cp --parents $(KMOD_SRC) $(DKMS_DIR)
+	sed 's/@VERSION@/$(VERSION)/' $(P)/dkms.conf >$(DKMS_DIR)/dkms.conf
+	find $(DKMS_DIR) -type f -exec chmod 644 {} +
+
+install-doc: doc
+	for page in $(HTML); do \
+		$(INSTALL_DATA) $$page $(DESTDIR)$(PREFIX)/share/doc/sluice-doc/$${page##*/} || exit; \
+	done
+	$(INSTALL_DATA) README.md $(DESTDIR)$(PREFIX)/share/doc/sluice-doc/README.md
+
+# Packages, from what is checked out, into build/deb and build/rpm.
+deb: package-deps
+	$(P)/deb.sh $(VERSION)
+
+rpm: package-deps
+	$(P)/rpm.sh $(VERSION)
+
+package-deps: deps
+	tests/package/deps.sh
+
+# The packages in a machine with Debian 12 as it is.
+check-package: package-deps
+	tests/package/run.sh
 
 # What guests run besides Sluice itself.
 guest-tools: $(B)/tests/blockcmp $(B)/tests/oddread $(B)/tests/tamper $(B)/tests/kmod-test

@@ -79,19 +79,19 @@ check "one disk is local" jq -e '[.findings[] | select(.check == "disk")] | leng
 found "a good card" 0 endpoint ok
 
 card; put proc/sys/kernel/osrelease 5.15.0; run --root "$card"
-found "an old kernel" 18 kernel error "Boot Linux 6.1"
+found "an old kernel" 19 kernel error "Boot Linux 6.1"
 card; put proc/sys/kernel/io_uring_disabled 2; run --root "$card"
-found "no io_uring" 18 io_uring error kernel.io_uring_disabled=0
+found "no io_uring" 19 io_uring error kernel.io_uring_disabled=0
 card; rm "$card/proc/sys/kernel/io_uring_disabled"; run --root "$card"
 found "before io_uring_disabled" 0 io_uring ok
 card; sed -i /sluice/d "$card"/lib/modules/*/modules.dep; run --root "$card"
-found "no module" 18 module error sluice-dkms
+found "no module" 19 module error sluice-dkms
 put sys/module/sluice/version 9.9; run --root "$card"
 found "a loaded module" 0 module ok
 card; : >"$card/proc/mounts"; run --root "$card"
-found "no configfs" 17 configfs warning "mount -t configfs"
+found "no configfs" 18 configfs warning "mount -t configfs"
 card; : >"$card/lib/modules/6.14.2-card/modules.builtin"; run --root "$card"
-found "no nvmet" 17 nvmet warning CONFIG_NVME_TARGET
+found "no nvmet" 18 nvmet warning CONFIG_NVME_TARGET
 for module in nvmet-tcp nvme-loop nvme-tcp; do
 	card; sed -i "/$module/d" "$card"/lib/modules/*/modules.dep; run --root "$card"
 	found "no $module" 0 "$module" note CONFIG_NVME_T
@@ -99,21 +99,21 @@ done
 card; rm -r "$card/sys/module/nvmet_pci_epf"; sed -i /pci-epf/d "$card"/lib/modules/*/modules.dep
 run --root "$card"; found "no nvmet-pci-epf" 0 nvmet-pci-epf note "Linux 6.14"
 card; put boot/config-6.14.2-card CONFIG_NVME_TARGET_TCP_TLS=y; run --root "$card"
-found "TLS in the target" 17 pci-tls warning nvmet-no-queue-yet.patch
+found "TLS in the target" 18 pci-tls warning nvmet-no-queue-yet.patch
 card; rm -r "$card/sys/module/nvmet_pci_epf/parameters"; run --root "$card"
 found "reads that block" 0 pci-reads note failed-reads.patch
 card; rm -r "$card/sys/class/pci_epc"; run --root "$card"
 found "no endpoint controller" 0 endpoint note "device tree"
 card; rm -r "$card/sys/block/nvme0n1"; run --root "$card"
-found "no disk" 17 disk warning "NVMe SSD"
+found "no disk" 18 disk warning "NVMe SSD"
 card; rm "$card/sys/block/nvme0n1/device/transport"; put sys/class/nvme/nvme0/transport tcp
-run --root "$card"; found "a multipath disk of the network" 17 disk warning
+run --root "$card"; found "a multipath disk of the network" 18 disk warning
 card; put sys/block/nvme0n1/queue/write_cache 'write back'; run --root "$card"
 found "a volatile cache" 0 disk-cache note "power-loss"
 card; put sys/block/nvme0n1/queue/write_zeroes_max_bytes 0; run --root "$card"
 found "no write zeroes" 0 disk-zeroes note "Write Zeroes"
 card; put proc/meminfo 'MemAvailable:    1000 kB'; run --root "$card"
-found "little memory" 17 memory warning "32 MiB"
+found "little memory" 18 memory warning "32 MiB"
 
 run
 found "no daemon" "$rc" daemon warning "systemctl enable --now sluiced"

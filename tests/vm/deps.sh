@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# deps.sh: install the Debian packages that building and testing Sluice needs.
-# Costs one dpkg-query when all are there.
+# deps.sh [PACKAGE]...: install the Debian packages that building and testing Sluice
+# needs, and these. Costs one dpkg-query when all are there.
 
 set -euo pipefail
 
@@ -25,6 +25,7 @@ packages+=(sparse check spin clang clang-format libclang-rt-14-dev shellcheck co
 # linux-image ones they pull in no kernel.
 packages+=(linux-headers-amd64 linux-headers-6.12-amd64)
 
+packages+=("$@")
 wanted=$(printf '%s\n' "${packages[@]}" | sort -u)
 # dpkg-query fails when it does not know one of them: that is the question.
 installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${packages[@]}" 2>/dev/null |
