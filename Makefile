@@ -21,7 +21,11 @@ TOOLS_LIBS := -lsmartcols -lblkid -lext2fs -lcom_err $(COMMON_LIBS)
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-.PHONY: all user module doc install install-user install-dkms install-doc deb rpm package-deps check-package guest-tools deps check check-static check-unit check-guest check-sources check-crash check-kcsan check-removed check-model fuzz check-lab crash-tools lab-iops bench profile-tools demo demo-local style clean
+.PHONY: all user module doc guest-tools crash-tools profile-tools deps style clean
+.PHONY: install install-user install-dkms install-doc deb rpm version package-deps
+.PHONY: check check-static check-unit check-guest check-sources check-crash check-kcsan
+.PHONY: check-removed check-model check-lab check-package check-rpm fuzz
+.PHONY: bench lab-iops demo demo-local
 
 all: user module
 
@@ -116,11 +120,19 @@ deb: package-deps
 rpm: package-deps
 	$(P)/rpm.sh $(VERSION)
 
+# For scripts.
+version:
+	@echo $(VERSION)
+
 package-deps: deps
 	tests/package/deps.sh
 
-# The packages in a machine with Debian 12 as it is.
-check-package: package-deps
+# What is in the RPM packages, and what they do to a root.
+check-rpm: package-deps
+	tests/package/rpm.sh
+
+# The Debian packages in a machine with Debian 12 as it is, half an hour.
+check-package: package-deps guest-tools
 	tests/package/run.sh
 
 # What guests run besides Sluice itself.
