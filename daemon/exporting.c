@@ -112,7 +112,7 @@ static void retry_later(struct sluiced_deployment *d)
 
 static void restore_done(struct sluiced_deployment *d, struct sluiced_task *task)
 {
-	void (*then)(struct sluiced_deployment * d) = d->restored;
+	typeof(d->restored) then = d->restored;
 
 	d->restored = NULL;
 	if (memcmp(d->record.exports, task->exports, sizeof(task->exports))) {

@@ -105,7 +105,7 @@ static void look_configfs(struct sluice_doctor *doctor)
 				   "configfs is mounted at /sys/kernel/config.");
 	else
 		sluice_doctor_find(doctor, SLUICE_LEVEL_WARNING, "configfs",
-				   "Run: mount -t configfs configfs /sys/kernel/config",
+				   "Run: mount -t configfs none /sys/kernel/config",
 				   "configfs is not mounted: no export can be made.");
 }
 
