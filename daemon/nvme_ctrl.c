@@ -19,9 +19,8 @@
 #include "credentials.h"
 #include "log.h"
 #include "modprobe.h"
+#include "nvme_tls.h"
 #include "sysfs.h"
-
-#define FABRICS_NODE		"/dev/nvme-fabrics"
 
 /*
  * A host waits 20 s for a parked request. A lost target is noticed within
@@ -74,19 +73,19 @@ static int require_initiator(struct target *t)
 {
 	unsigned int i;
 
-	if (access(FABRICS_NODE, R_OK | W_OK)) {
+	if (access(SLUICED_FABRICS_NODE, R_OK | W_OK)) {
 		sluiced_modprobe("nvme-fabrics");
 		/* devtmpfs may be a moment behind. */
-		for (i = 0; i < 10 && access(FABRICS_NODE, R_OK | W_OK); i++)
+		for (i = 0; i < 10 && access(SLUICED_FABRICS_NODE, R_OK | W_OK); i++)
 			pause_ms(POLL_MS);
 	}
-	if (!access(FABRICS_NODE, R_OK | W_OK)) {
+	if (!access(SLUICED_FABRICS_NODE, R_OK | W_OK)) {
 		/* Where it is missing, connecting says so. Hosts may be waiting: no vain try. */
 		if (access("/sys/module/nvme_tcp", F_OK))
 			sluiced_modprobe("nvme-tcp");
 		return 0;
 	}
-	explain(t, "The kernel has no NVMe over TCP initiator (" FABRICS_NODE
+	explain(t, "The kernel has no NVMe over TCP initiator (" SLUICED_FABRICS_NODE
 		" is missing): load the module nvme-tcp.");
 	return -EPROTONOSUPPORT;
 }
@@ -351,11 +350,27 @@ static bool resume(struct target *t, const char *hint, char *ctrl)
 	return found;
 }
 
+static void disconnect_left_over(const struct target *t)
+{
+	char names[sizeof(left_over) / sizeof(left_over[0])][SLUICED_CTRL_LEN];
+	size_t n, i;
+
+	n = copy_left_over(names);
+	for (i = 0; i < n; i++)
+		if (is_ours(t, names[i]) && take(names[i]))
+			sluiced_nvme_disconnect(names[i]);
+}
+
 static bool reuse(const struct target *t, char *ctrl)
 {
 	char names[sizeof(left_over) / sizeof(left_over[0])][SLUICED_CTRL_LEN];
 	size_t n, i;
 
+	/* Nothing tells whether one that was left over is protected as this one is to be. */
+	if (t->uri->header_digest || t->uri->data_digest || t->uri->tls) {
+		disconnect_left_over(t);
+		return false;
+	}
 	n = copy_left_over(names);
 	for (i = 0; i < n && !take_over(t, names[i]); i++)
 		;
@@ -368,7 +383,7 @@ static void explain_connect(struct target *t, int error)
 {
 	switch (error) {
 	case ENVME_CONNECT_OPEN:
-		explain(t, "The kernel's NVMe initiator cannot be used (" FABRICS_NODE ").");
+		explain(t, "The kernel's NVMe initiator cannot be used (" SLUICED_FABRICS_NODE ").");
 		break;
 	case ENVME_CONNECT_OPNOTSUPP:
 		explain(t,
@@ -386,8 +401,9 @@ static void explain_connect(struct target *t, int error)
 		break;
 	default:
 		explain(t,
-			"The target at %s port %s does not give us %s: check the NQN, the keys if it wants some, and that the target allows the host %s.",
-			t->uri->host, t->port, t->uri->nqn, t->hostnqn);
+			"The target at %s port %s does not give us %s%s: check the NQN, the keys if it wants some, and that the target allows the host %s.",
+			t->uri->host, t->port, t->uri->nqn, t->uri->tls ? " with TLS" : "",
+			t->hostnqn);
 	}
 }
 
@@ -449,6 +465,9 @@ static int connect_new(struct target *t, char *ctrl)
 	cfg.ctrl_loss_tmo = t->options->ctrl_loss_s;
 	/* Somebody else's connection to the same target is not ours to share. */
 	cfg.duplicate_connect = true;
+	cfg.hdr_digest = t->uri->header_digest;
+	cfg.data_digest = t->uri->data_digest;
+	cfg.tls = t->uri->tls;
 	if (nvmf_add_ctrl(host, c, &cfg) < 0) {
 		error = errno ? errno : EIO;
 		explain_connect(t, error);
@@ -486,6 +505,8 @@ int sluiced_nvme_connect(const struct sluice_uri *uri, const char *hint,
 	*resumed = !err && resume(&t, hint, ctrl);
 	if (!err && !*resumed) {
 		err = find_address(&t);
+		if (!err && uri->tls)
+			err = sluiced_nvme_tls_check(t.hostnqn, uri->nqn, why, why_len);
 		if (!err && !reuse(&t, ctrl))
 			err = connect_new(&t, ctrl);
 	}
@@ -502,16 +523,13 @@ void sluiced_nvme_forget(const struct sluice_uri *uri,
 	};
 	char names[sizeof(left_over) / sizeof(left_over[0])][SLUICED_CTRL_LEN];
 	struct addrinfo *list = NULL, *ai;
-	size_t n, i;
 
 	pthread_once(&listed, list_left_over);
-	n = copy_left_over(names);
-	if (n && !find_host(&t) && resolve(&t, &list))
+	if (copy_left_over(names) && !find_host(&t) && resolve(&t, &list))
 		list = NULL;
 	for (ai = list; ai; ai = ai->ai_next)
-		for (i = 0; i < n && !use_address(&t, ai); i++)
-			if (is_ours(&t, names[i]) && take(names[i]))
-				sluiced_nvme_disconnect(names[i]);
+		if (!use_address(&t, ai))
+			disconnect_left_over(&t);
 	if (list)
 		freeaddrinfo(list);
 	free_host(&t);

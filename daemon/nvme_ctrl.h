@@ -16,6 +16,8 @@
 #include "source.h"
 #include "uri.h"
 
+#define SLUICED_FABRICS_NODE	"/dev/nvme-fabrics"
+
 /* "nvme3". */
 #define SLUICED_CTRL_LEN	32
 

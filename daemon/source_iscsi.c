@@ -43,6 +43,7 @@ struct iscsi_link {
 	unsigned int lun;
 	bool connected, failed;		/* what full connect said */
 	bool stale;			/* the unit may be another one */
+	bool mutual, garbled;		/* the target is to prove who it is, and could not */
 };
 
 struct iscsi_source {
@@ -280,8 +281,9 @@ static void initiator_name(char *name, size_t len)
 		 SD_ID128_FORMAT_VAL(id));
 }
 
-static int set_credentials(struct target *t, struct iscsi_context *iscsi)
+static int set_credentials(struct target *t, struct iscsi_link *l)
 {
+	struct iscsi_context *iscsi = l->iscsi;
 	const struct sluice_uri *uri = t->uri;
 	struct sluiced_credentials c;
 	int err;
@@ -302,6 +304,7 @@ static int set_credentials(struct target *t, struct iscsi_context *iscsi)
 		explain(t, "The credentials of %s cannot be used.", t->name);
 		err = -EINVAL;
 	}
+	l->mutual = c.peer_user[0];
 	sluiced_credentials_clear(&c);
 	return err;
 }
@@ -310,10 +313,11 @@ static void connected(struct iscsi_context *iscsi, int status, void *data, void 
 {
 	struct iscsi_link *l = private;
 
-	(void)iscsi;
 	(void)data;
 	l->connected = status == SCSI_STATUS_GOOD;
 	l->failed = !l->connected;
+	/* Its first words: soon there are others, of the end of the connection. */
+	l->garbled = l->failed && !strncmp(iscsi_get_error(iscsi), "NUL not found", 13);
 }
 
 static bool is_settled(struct sluiced_link *link)
@@ -323,9 +327,10 @@ static bool is_settled(struct sluiced_link *link)
 	return l->connected || l->failed;
 }
 
-static int configure(struct target *t, struct iscsi_context *iscsi)
+static int configure(struct target *t, struct iscsi_link *l)
 {
 	const struct sluice_uri *uri = t->uri;
+	struct iscsi_context *iscsi = l->iscsi;
 
 	if (iscsi_set_session_type(iscsi, ISCSI_SESSION_NORMAL) ||
 	    iscsi_set_targetname(iscsi, uri->iqn) ||
@@ -336,7 +341,7 @@ static int configure(struct target *t, struct iscsi_context *iscsi)
 		return -EINVAL;
 	}
 	iscsi_set_noautoreconnect(iscsi, 1);
-	return set_credentials(t, iscsi);
+	return set_credentials(t, l);
 }
 
 static int log_in(struct target *t, struct iscsi_link *l)
@@ -353,7 +358,7 @@ static int log_in(struct target *t, struct iscsi_link *l)
 		explain(t, "There is no memory for the source %s.", t->name);
 		return -ENOMEM;
 	}
-	err = configure(t, l->iscsi);
+	err = configure(t, l);
 	if (err)
 		return err;
 	snprintf(portal, sizeof(portal), "%s%s%s:%u", ipv6 ? "[" : "", uri->host,
@@ -363,6 +368,16 @@ static int log_in(struct target *t, struct iscsi_link *l)
 		return -EHOSTUNREACH;
 	}
 	err = sluiced_link_drive(&l->link, &link_ops, is_settled, CONNECT_MS);
+	/*
+	 * LIO fills its answer up to four bytes with what was in the buffer, where libiscsi
+	 * 1.19 looks for another key. A longer name reaches beyond what was there.
+	 */
+	if (l->mutual && l->garbled) {
+		explain(t,
+			"The source %s cannot be opened: libiscsi does not understand how the target proves itself; for the kernel's target (LIO) give it a user of at least 10 characters.",
+			t->name);
+		return -EPROTO;
+	}
 	/* Its words for a connection that never was are of another one. */
 	if (l->failed && strncmp(iscsi_get_error(l->iscsi), "iscsi_service_reconnect", 23)) {
 		explain_last(t, l->iscsi, "cannot be opened");

@@ -26,6 +26,7 @@
 struct nvme_source {
 	struct sluiced_file file;	/* first */
 	char ctrl[SLUICED_CTRL_LEN];
+	char dir[PATH_MAX];		/* of the namespace below the controller's in sysfs */
 };
 
 /* What one open works with. */
@@ -169,6 +170,18 @@ static bool find_namespace(const char *ctrl, const struct sluice_uri *uri, uint3
 	return found;
 }
 
+/*
+ * With asymmetric access (ANA) a live controller need not lead to the namespace. The
+ * kernel holds requests for as long as it lives, and makes no block device if none does.
+ */
+static bool is_shut(const char *dir)
+{
+	char state[32];
+
+	return !sluiced_sysfs_read_at(dir, "ana_state", state, sizeof(state)) &&
+	       strcmp(state, "optimized") && strcmp(state, "non-optimized");
+}
+
 static bool is_id(const char *value)
 {
 	return value[strspn(value, "0- ")];
@@ -202,24 +215,24 @@ static void namespace_id(const char *ctrl, const char *dir, char *id, size_t len
 static int open_namespace(struct nvme_source *s, struct target *t)
 {
 	struct sluice_image *image = &s->file.source.image;
-	bool by_id = t->uri->nguid[0] || t->uri->uuid[0], found;
-	char dir[PATH_MAX], node[64], value[32];
+	bool by_id = t->uri->nguid[0] || t->uri->uuid[0], found = false;
+	char *dir = s->dir, node[64], value[32];
 	unsigned int ms;
 	uint32_t nsid;
 	int err = 0;
 
 	/* Asking the target costs a round trip: only where it is not clear. */
 	nsid = t->uri->nsid;
-	if (!by_id && (!nsid || !find_namespace(s->ctrl, t->uri, nsid, dir, sizeof(dir), node,
+	if (!by_id && (!nsid || !find_namespace(s->ctrl, t->uri, nsid, dir, sizeof(s->dir), node,
 						sizeof(node))))
 		err = choose_namespace(t, s->ctrl, &nsid);
 	if (err)
 		return err;
 	err = -ENODEV;
 	for (ms = 0; err && ms < NODE_MS; ms += POLL_MS) {
-		found = find_namespace(s->ctrl, t->uri, nsid, dir, sizeof(dir), node,
+		found = find_namespace(s->ctrl, t->uri, nsid, dir, sizeof(s->dir), node,
 				       sizeof(node));
-		if (found)
+		if (found && !is_shut(dir))
 			err = sluiced_file_open(&s->file, node, t->why, t->why_len);
 		if (!err && !image->bytes) {
 			sluiced_file_close(&s->file.source);
@@ -228,7 +241,10 @@ static int open_namespace(struct nvme_source *s, struct target *t)
 		if (err)
 			pause_ms(POLL_MS);
 	}
-	if (err && by_id)
+	if (err && found && is_shut(dir))
+		explain(t, "The target at %s port %u gives no access to the namespace of %s on this path (ANA): name another of its addresses, too.",
+			t->uri->host, t->uri->port, t->uri->nqn);
+	else if (err && by_id)
 		explain(t, "The subsystem %s shows no namespace of the %s %s%s.", t->uri->nqn,
 			t->uri->uuid[0] ? "UUID" : "NGUID", t->uri->uuid, t->uri->nguid);
 	else if (err)
@@ -285,7 +301,14 @@ static bool tcp_lost(struct sluiced_source *source)
 	    !strncmp(state, "deleting", 8) || !strcmp(state, "dead"))
 		return true;
 	/* While it reconnects, the kernel looks after it. */
-	return !strcmp(state, "live") && sluiced_file_lost(source);
+	return !strcmp(state, "live") && (is_shut(s->dir) || sluiced_file_lost(source));
+}
+
+static int tcp_check(struct sluiced_source *source)
+{
+	struct nvme_source *s = (struct nvme_source *)source;
+
+	return is_shut(s->dir) ? -ENOTCONN : sluiced_file_check(source);
 }
 
 static void tcp_close(struct sluiced_source *source)
@@ -307,7 +330,7 @@ const struct sluiced_source_ops sluiced_source_nvme_ops = {
 	.open = tcp_open,
 	.forget = sluiced_nvme_forget,
 	.pread = sluiced_file_pread,
-	.check = sluiced_file_check,
+	.check = tcp_check,
 	.lost = tcp_lost,
 	.read = sluiced_file_read,
 	.close = tcp_close,

@@ -3,6 +3,7 @@
  * Where an image is:
  *
  *	nvme-tcp://ADDR[:PORT]/NQN[?nsid=N|nguid=HEX|uuid=UUID]
+ *		and header-digest=crc32c|none, data-digest=crc32c|none, tls=psk
  *	iscsi://[USER@]ADDR[:PORT]/IQN/LUN[?header-digest=crc32c|none]
  *	nbd://ADDR[:PORT][/EXPORT]
  *	nbds://[USER@]ADDR[:PORT][/EXPORT]?tls-certificates=DIR|tls-psk-file=FILE
@@ -45,10 +46,11 @@ struct sluice_uri {
 	char uuid[33];		/* this UUID, likewise */
 	char iqn[224];		/* "iqn.", "eui." or "naa.", printable ASCII, no space */
 	uint32_t lun;
-	bool header_digest;
+	bool header_digest;	/* iSCSI, NVMe */
+	bool data_digest;	/* NVMe */
 	char export[256];	/* of NBD, often empty; no control character */
-	bool tls;
-	char certificates[256];	/* with TLS, this directory or */
+	bool tls;		/* NBD, NVMe */
+	char certificates[256];	/* of NBD with TLS, this directory or */
 	char psk_file[256];	/* that file */
 	char path[PATH_MAX];	/* of a file, or of NBD's socket; absolute */
 };

@@ -40,13 +40,7 @@ static int parse_options(const char *text, struct sluice_uri *uri,
 	};
 	int err = sluice_uri_query(text, options, 1, why);
 
-	if (err)
-		return err;
-	uri->header_digest = !strcmp(digest, "crc32c");
-	if (!uri->header_digest && strcmp(digest, "none"))
-		return sluice_uri_refuse(why, "\"%s\" is not a digest; header-digest is crc32c "
-					 "or none.", digest);
-	return 0;
+	return err ? err : sluice_uri_digest(digest, "header-digest", &uri->header_digest, why);
 }
 
 int sluice_uri_iscsi(const char *text, struct sluice_uri *uri,

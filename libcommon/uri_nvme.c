@@ -46,32 +46,55 @@ static int parse_id(const char *text, const char *what, char id[33],
 	return 0;
 }
 
+static int parse_nsid(const char *text, struct sluice_uri *uri,
+		      const struct sluice_uri_reason *why)
+{
+	uint64_t number;
+
+	if (!sluice_uri_number(text, strlen(text), 0xfffffffe, &number) || !number)
+		return sluice_uri_refuse(why, "\"%s\" is not a namespace identifier from 1 to "
+					 "4294967294.", text);
+	uri->nsid = number;
+	return 0;
+}
+
 static int parse_options(const char *text, struct sluice_uri *uri,
 			 const struct sluice_uri_reason *why)
 {
-	char nsid[64], nguid[64], uuid[64];
+	char nsid[64], nguid[64], uuid[64], header[16] = "none", data[16] = "none", tls[16];
 	struct sluice_uri_option options[] = {
 		{ .name = "nsid", .form = "nsid=N", .value = nsid, .size = sizeof(nsid) },
 		{ .name = "nguid", .form = "nguid=HEX", .value = nguid, .size = sizeof(nguid) },
 		{ .name = "uuid", .form = "uuid=UUID", .value = uuid, .size = sizeof(uuid) },
+		{ .name = "header-digest", .form = "header-digest=crc32c|none",
+		  .value = header, .size = sizeof(header) },
+		{ .name = "data-digest", .form = "data-digest=crc32c|none",
+		  .value = data, .size = sizeof(data) },
+		{ .name = "tls", .form = "tls=psk", .value = tls, .size = sizeof(tls) },
 	};
-	uint64_t number;
 	int err;
 
-	err = sluice_uri_query(text, options, 3, why);
+	err = sluice_uri_query(text, options, sizeof(options) / sizeof(options[0]), why);
 	if (err)
 		return err;
 	if (options[0].seen + options[1].seen + options[2].seen > 1)
 		return sluice_uri_refuse(why, "A namespace is named by one of nsid, nguid and "
 					 "uuid, not by several.");
-	if (options[1].seen)
-		return parse_id(nguid, "NGUID", uri->nguid, why);
-	if (options[2].seen)
-		return parse_id(uuid, "UUID", uri->uuid, why);
-	if (!sluice_uri_number(nsid, strlen(nsid), 0xfffffffe, &number) || !number)
-		return sluice_uri_refuse(why, "\"%s\" is not a namespace identifier from 1 to "
-					 "4294967294.", nsid);
-	uri->nsid = number;
+	if (options[0].seen)
+		err = parse_nsid(nsid, uri, why);
+	else if (options[1].seen)
+		err = parse_id(nguid, "NGUID", uri->nguid, why);
+	else if (options[2].seen)
+		err = parse_id(uuid, "UUID", uri->uuid, why);
+	if (!err)
+		err = sluice_uri_digest(header, "header-digest", &uri->header_digest, why);
+	if (!err)
+		err = sluice_uri_digest(data, "data-digest", &uri->data_digest, why);
+	if (err)
+		return err;
+	uri->tls = options[5].seen;
+	if (uri->tls && strcmp(tls, "psk"))
+		return sluice_uri_refuse(why, "\"%s\" is no way to use TLS; tls is psk.", tls);
 	return 0;
 }
 

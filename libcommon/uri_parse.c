@@ -272,3 +272,13 @@ int sluice_uri_query(const char *text, struct sluice_uri_option *options, size_t
 		text++;
 	}
 }
+
+int sluice_uri_digest(const char *text, const char *what, bool *wanted,
+		      const struct sluice_uri_reason *why)
+{
+	*wanted = !strcmp(text, "crc32c");
+	if (*wanted || !strcmp(text, "none"))
+		return 0;
+	return sluice_uri_refuse(why, "\"%s\" is not a digest; %s is crc32c or none.", text,
+				 what);
+}

@@ -54,6 +54,10 @@ struct sluice_uri_option {
 int sluice_uri_query(const char *text, struct sluice_uri_option *options, size_t count,
 		     const struct sluice_uri_reason *why);
 
+/* "crc32c" or "none" of the option @what. */
+int sluice_uri_digest(const char *text, const char *what, bool *wanted,
+		      const struct sluice_uri_reason *why);
+
 /* The kinds; @text is what follows "KIND://". */
 int sluice_uri_nvme_tcp(const char *text, struct sluice_uri *uri,
 			const struct sluice_uri_reason *why);

@@ -98,10 +98,13 @@ static void write_out(const struct sluice_uri *uri, char *out, size_t size)
 		n = snprintf(out, size, "nvme-tcp://");
 		n += write_authority(uri, out + n, size - n);
 		n += escape(uri->nqn, out + n, size - n);
+		n += snprintf(out + n, size - n, "?header-digest=%s&data-digest=%s%s",
+			      uri->header_digest ? "crc32c" : "none",
+			      uri->data_digest ? "crc32c" : "none", uri->tls ? "&tls=psk" : "");
 		if (uri->nsid)
-			snprintf(out + n, size - n, "?nsid=%u", uri->nsid);
+			snprintf(out + n, size - n, "&nsid=%u", uri->nsid);
 		else if (uri->nguid[0] || uri->uuid[0])
-			snprintf(out + n, size - n, "?%s=%s%s", uri->uuid[0] ? "uuid" : "nguid",
+			snprintf(out + n, size - n, "&%s=%s%s", uri->uuid[0] ? "uuid" : "nguid",
 				 uri->uuid, uri->nguid);
 		break;
 	}
@@ -152,7 +155,8 @@ static void check_uri(const struct sluice_uri *uri)
 	}
 	if (uri->kind == SLUICE_URI_ISCSI)
 		check_name(uri->iqn, sizeof(uri->iqn));
-	must(!!uri->certificates[0] + !!uri->psk_file[0] == uri->tls);
+	must(!!uri->certificates[0] + !!uri->psk_file[0] ==
+	     (uri->tls && uri->kind == SLUICE_URI_NBD));
 	write_out(uri, text, sizeof(text));
 	must(!sluice_uri_parse(text, &again, why, sizeof(why)));
 	must(!memcmp(uri, &again, sizeof(again)));

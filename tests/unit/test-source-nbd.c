@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* LINK: daemon/source.c daemon/source_nbd.c daemon/source_iscsi.c daemon/source_file.c daemon/source_nvme.c daemon/source_remote.c daemon/nvme_ctrl.c daemon/credentials.c daemon/sampling.c daemon/holes.c daemon/sysfs.c daemon/modprobe.c daemon/log.c daemon/loop.c daemon/job.c libcommon/sample.c libcommon/uri.c libcommon/uri_parse.c libcommon/uri_nvme.c libcommon/uri_iscsi.c libcommon/uri_nbd.c -lnbd -liscsi -lnvme -lsystemd */
+/* LINK: daemon/source.c daemon/source_nbd.c daemon/source_iscsi.c daemon/source_file.c daemon/source_nvme.c daemon/source_remote.c daemon/nvme_ctrl.c daemon/nvme_tls.c daemon/credentials.c daemon/sampling.c daemon/holes.c daemon/sysfs.c daemon/modprobe.c daemon/log.c daemon/loop.c daemon/job.c libcommon/sample.c libcommon/uri.c libcommon/uri_parse.c libcommon/uri_nvme.c libcommon/uri_iscsi.c libcommon/uri_nbd.c -lnbd -liscsi -lnvme -lsystemd */
 /*
  * A source behind a library, in the loop, with nbdkit at the other end of a socket:
  * reads side by side, samples for a job meanwhile, and servers that fail.

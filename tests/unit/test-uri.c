@@ -95,6 +95,23 @@ START_TEST(nvme_ids)
 }
 END_TEST
 
+START_TEST(nvme_protection)
+{
+	struct sluice_uri uri;
+	char why[SLUICE_URI_WHY_LEN];
+
+	ck_assert(!sluice_uri_parse("nvme-tcp://h/nqn.a?nsid=2&data-digest=crc32c", &uri, why,
+				    sizeof(why)));
+	ck_assert(uri.data_digest && !uri.header_digest && !uri.tls);
+	ck_assert_uint_eq(uri.nsid, 2);
+	ck_assert(!sluice_uri_parse("nvme-tcp://h/nqn.a?tls=psk&header-digest=crc32c&data-digest=none",
+				    &uri, why, sizeof(why)));
+	ck_assert(!uri.data_digest && uri.header_digest && uri.tls);
+	ck_assert(!sluice_uri_parse("nvme-tcp://h/nqn.a", &uri, why, sizeof(why)));
+	ck_assert(!uri.data_digest && !uri.header_digest && !uri.tls);
+}
+END_TEST
+
 START_TEST(iscsi_forms)
 {
 	static const struct {
@@ -246,6 +263,9 @@ START_TEST(refusals)
 		{ "nvme-tcp://h/nqn.a?uuid=00000000-0000-0000-0000-000000000000", "no UUID" },
 		{ "nvme-tcp://h/nqn.a?uuid=1b4e28ba-2fa1-11d2-883f-0016d3cca4270", "no UUID" },
 		{ "nvme-tcp://h/nqn.a?nguid=1b4e28ba2fa111d2883f0016d3cca42g", "no NGUID" },
+		{ "nvme-tcp://h/nqn.a?data-digest=md5", "data-digest is crc32c or none" },
+		{ "nvme-tcp://h/nqn.a?header-digest=", "no value" },
+		{ "nvme-tcp://h/nqn.a?tls=yes", "tls is psk" },
 		{ "nvme-tcp://h/nqn.a?nsid=1&uuid=1b4e28ba-2fa1-11d2-883f-0016d3cca427",
 		  "not by several" },
 		{ "nvme-tcp://h/nqn.a?nsid=1&x", "\"x\" is unknown" },
@@ -370,6 +390,7 @@ int main(void)
 
 	tcase_add_test(tcase, nvme_tcp_forms);
 	tcase_add_test(tcase, nvme_ids);
+	tcase_add_test(tcase, nvme_protection);
 	tcase_add_test(tcase, iscsi_forms);
 	tcase_add_test(tcase, nbd_forms);
 	tcase_add_test(tcase, file_forms);
