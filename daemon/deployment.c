@@ -438,9 +438,18 @@ static const struct sluiced_device_ops device_ops = {
 /* A path that lets the host wait is left while there is time to try another one. */
 static void leave_slow(struct sluiced_deployment *d, uint32_t deadline_ms)
 {
+	struct sluiced_source *source = d->supply.source;
 	uint64_t now = sluiced_now_ms();
 
-	if (sluiced_paths_usable(&d->record.paths) < 2 || now < d->patient_until ||
+	if (sluiced_paths_usable(&d->record.paths) < 2)
+		return;
+	if (source && source->ops->away && source->ops->away(source)) {
+		sluiced_deployment_trouble(d, "The source %s is away; trying another one.",
+					   source_of(d));
+		sluiced_supply_suspect(&d->supply, true);
+		return;
+	}
+	if (now < d->patient_until ||
 	    sluiced_copier_waiting_ms(&d->copier) < deadline_ms / SLOW_PART)
 		return;
 	/* Where all are slow, changing paths would make them slower. */

@@ -115,6 +115,11 @@ struct sluiced_source_ops {
 	int (*check)(struct sluiced_source *source);
 	/* Whether reads can only succeed after opening anew. Does not block. */
 	bool (*lost)(struct sluiced_source *source);
+	/*
+	 * Whether reads wait for somebody else to make the connection anew: not lost, but
+	 * another place has the image now. Does not block. May be NULL.
+	 */
+	bool (*away)(struct sluiced_source *source);
 	/* Opened, and from now on the loop's; once, with no job. May be NULL. */
 	void (*adopt)(struct sluiced_source *source, struct sluiced_loop *loop);
 	/* Starts or, after a short read, goes on with @read. */

@@ -304,6 +304,16 @@ static bool tcp_lost(struct sluiced_source *source)
 	return !strcmp(state, "live") && (is_shut(s->dir) || sluiced_file_lost(source));
 }
 
+static bool tcp_away(struct sluiced_source *source)
+{
+	struct nvme_source *s = (struct nvme_source *)source;
+	char dir[64], state[32];
+
+	sluiced_nvme_dir(s->ctrl, dir, sizeof(dir));
+	return is_shut(s->dir) || sluiced_sysfs_read_at(dir, "state", state, sizeof(state)) ||
+	       strcmp(state, "live");
+}
+
 static int tcp_check(struct sluiced_source *source)
 {
 	struct nvme_source *s = (struct nvme_source *)source;
@@ -332,6 +342,7 @@ const struct sluiced_source_ops sluiced_source_nvme_ops = {
 	.pread = sluiced_file_pread,
 	.check = tcp_check,
 	.lost = tcp_lost,
+	.away = tcp_away,
 	.read = sluiced_file_read,
 	.close = tcp_close,
 	.free = tcp_free,

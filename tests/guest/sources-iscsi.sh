@@ -29,12 +29,11 @@ iscsi_tgt() {
 	tgt --op new --mode account --user store --password the-targets-secret
 	tgt --op bind --mode account --tid 1 --user card
 	tgt --op bind --mode account --tid 1 --user store --outgoing
-	chap tgt "$uri" "iscsi://card@$SRV/$IQN/1" both
+	chap tgt "$uri" "iscsi://card@$SRV/$IQN/1" store
 	unserve tgtd
 }
 
-# chap NAME URI URI_WITH_USER one|both: of a target that knows card; both: and that
-# is known as store.
+# chap NAME URI URI_WITH_USER TARGET_USER: of a target that knows card, and is known so.
 chap() {
 	local deploy=("$ctl" deploy d --local /dev/vdb --format --force --source)
 
@@ -43,17 +42,13 @@ chap() {
 	refused "$1: a user without a secret" 5 'no secret of the user card' "${deploy[@]}" "$3"
 	(umask 077; echo "iscsi $IQN card not-the-initiators" >"$credentials")
 	refused "$1: a wrong secret" 5 'log in|Authentication' "${deploy[@]}" "$2"
-	if [ "$4" = both ]; then
-		echo "iscsi $IQN card initiators-secret store not-the-targets" >"$credentials"
-		refused "$1: a target with a wrong secret" 5 'Authentication failed' "${deploy[@]}" "$2"
-		echo "iscsi $IQN card initiators-secret store the-targets-secret" >"$credentials"
-	else
-		echo "iscsi $IQN card initiators-secret" >"$credentials"
-	fi
+	echo "iscsi $IQN card initiators-secret $4 not-the-targets" >"$credentials"
+	refused "$1: a target with a wrong secret" 5 'Authentication failed' "${deploy[@]}" "$2"
+	echo "iscsi $IQN card initiators-secret $4 the-targets-secret" >"$credentials"
 	chmod 644 "$credentials"
 	refused "$1: a credentials file for everybody" 5 '0600' "${deploy[@]}" "$2"
 	chmod 600 "$credentials"
-	check "$1: CHAP, $4 way" deploy "$3"
+	check "$1: CHAP both ways" deploy "$3"
 	check "$1: it completes with CHAP" wait_complete
 	check "$1: no secret is in a log" not_in_logs initiators
 	check "$1: nor the target's" not_in_logs targets-secret
@@ -73,7 +68,16 @@ iscsi_lio() {
 	printf card >"$TPG/auth/userid"
 	printf initiators-secret >"$TPG/auth/password"
 	echo 1 >"$TPG/attrib/authentication"
-	chap LIO "$uri" "iscsi://card@$SRV:3261/$IQN/0" one
+	(umask 077; echo "iscsi $IQN card initiators-secret" >"$credentials")
+	check "LIO: CHAP one way" deploy "$uri" --max-rate 1M
+	detach
+	printf the-targets-secret >"$TPG/auth/password_mutual"
+	printf store >"$TPG/auth/userid_mutual"
+	echo "iscsi $IQN card initiators-secret store the-targets-secret" >"$credentials"
+	refused "LIO: a target's user whose proof libiscsi misreads" 5 'at least 10 characters' \
+		"$ctl" deploy d --source "$uri" --local /dev/vdb --format --force
+	printf storage-of-images >"$TPG/auth/userid_mutual"
+	chap LIO "$uri" "iscsi://card@$SRV:3261/$IQN/0" storage-of-images
 	lio_down fileio
 }
 
@@ -122,6 +126,37 @@ iscsi_swapped() {
 	rm "$WORK/swap.img"
 }
 
+iscsi_slow() {
+	delayed_up
+	lio_up iblock udev_path=/dev/mapper/delayed,readonly=1
+	slow "iSCSI slow" "iscsi://$SRV:3261/$IQN/0"
+	lio_down iblock
+	dmsetup remove delayed
+}
+
+# A target that takes reads of 64 KiB, and two commands at a time.
+iscsi_limits() {
+	local null=$CONFIGFS/nullb/small statistics=$LIO/core/iblock_0/image/statistics/scsi_lu
+
+	modprobe null_blk nr_devices=0
+	mkdir "$null"
+	echo 64 >"$null/size"
+	echo 1 >"$null/memory_backed"
+	echo 128 >"$null/max_sectors"
+	echo 1 >"$null/power"
+	dd if=/dev/vda of=/dev/nullb0 bs=1M oflag=direct status=none
+	lio_up iblock udev_path=/dev/nullb0,readonly=1
+	echo 0 >"$TPG/enable"
+	echo 2 >"$TPG/attrib/default_cmdsn_depth"
+	echo 1 >"$TPG/enable"
+	whole "iscsi://$SRV:3261/$IQN/0" /dev/vda "LIO with limits"
+	check "LIO with limits: they were asked for ($(cat "$statistics/num_cmds") commands)" \
+		[ "$(cat "$statistics/num_cmds")" -ge 1024 ]
+	lio_down iblock
+	echo 0 >"$null/power"
+	rmdir "$null"
+}
+
 # What it says of one place is damaged on the way, or by itself.
 iscsi_tampered() {
 	tgt_up /dev/vda
@@ -133,6 +168,6 @@ iscsi_tampered() {
 }
 
 sources_up
-[ $# != 0 ] || set -- iscsi_tgt iscsi_lio iscsi_killed iscsi_black_hole iscsi_range iscsi_swapped iscsi_tampered
+[ $# != 0 ] || set -- iscsi_tgt iscsi_lio iscsi_killed iscsi_black_hole iscsi_slow iscsi_limits iscsi_range iscsi_swapped iscsi_tampered
 parts "$@"
 sources_down

@@ -134,9 +134,25 @@ nvme_serve() {
 	[ -e "$link" ] || in_storage ln -s "$sub" "$link"
 }
 
+# nvme_portal PORT: serves it through that port, too.
+nvme_portal() {
+	local port=$CONFIGFS/nvmet/ports/$1
+
+	if [ ! -d "$port" ]; then
+		mkdir "$port"
+		echo tcp >"$port/addr_trtype"
+		echo ipv4 >"$port/addr_adrfam"
+		echo "$SRV" >"$port/addr_traddr"
+		echo "$1" >"$port/addr_trsvcid"
+	fi
+	in_storage ln -s "$CONFIGFS/nvmet/subsystems/$IMAGE_NQN" "$port/subsystems/"
+}
+
+nvme_portal_down() { rm "$CONFIGFS/nvmet/ports/$1/subsystems/$IMAGE_NQN"; }
+
 # Lets go of every host, and of the file.
 nvme_unserve() {
-	rm "$CONFIGFS/nvmet/ports/900/subsystems/$IMAGE_NQN"
+	nvme_portal_down 900
 	echo 0 >"$CONFIGFS/nvmet/subsystems/$IMAGE_NQN/namespaces/1/enable"
 }
 
@@ -200,6 +216,38 @@ read_block() {
 	say "a read at $1 MiB took $took ms"
 }
 
+# quick_fail_over NAME ONE UP DOWN TWO UP DOWN: of the URIs ONE and TWO, of servers that
+# these commands start and kill. What a host that waits pays for the loss of the active
+# one: less than 2 s, or, where everything is emulated, than opening three of them takes.
+# Up to thrice, since a machine that is busy otherwise may take its time.
+quick_fail_over() {
+	local name=$1 one=$2 two=$5 best=60000 most=2000 try t up_one down_one up_two down_two
+
+	read -ra up_one <<<"$3"
+	read -ra down_one <<<"$4"
+	read -ra up_two <<<"$6"
+	read -ra down_two <<<"$7"
+	for try in 1 2 3; do
+		"${up_one[@]}"
+		"${up_two[@]}"
+		t=$(now_ms)
+		deploy "$one" --source "$two" --max-rate 1M
+		t=$((3 * ($(now_ms) - t)))
+		[ "$t" -le "$most" ] || most=$t
+		"${down_one[@]}"
+		check "$name: a read when the active path was killed" read_block $((20 + try))
+		[ "$took" -ge "$best" ] || best=$took
+		check "$name: the other one is used" until_true 10 source_is "$two"
+		[ "$try" != 1 ] || unlimited
+		[ "$try" != 1 ] || check "$name: it completes" wait_complete
+		detach
+		[ "$try" != 1 ] || check "$name: every block equals the image" compare /dev/vda
+		"${down_two[@]}"
+		[ "$best" -ge 2000 ] || break
+	done
+	check "$name: it took little ($best ms, at most $most)" [ "$best" -lt "$most" ]
+}
+
 # whole URI IMAGE NAME: a deployment from start to end.
 whole() {
 	check "$3: deploy" deploy "$1"
@@ -222,6 +270,13 @@ dusty_up() {
 	for sector in 61440 61441 61447; do
 		dmsetup message dusty 0 addbadblock "$sector"
 	done
+}
+
+# The image on a disk that takes two seconds to read.
+delayed_up() {
+	modprobe dm-delay
+	DM_DISABLE_UDEV=1 dmsetup create delayed \
+		--table "0 $(blockdev --getsz /dev/vda) delay /dev/vda 0 2000"
 }
 
 not_in_logs() { ! grep -qF -- "$1" "$OUT"/*.log; }

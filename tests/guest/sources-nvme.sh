@@ -22,12 +22,71 @@ nvme_black_hole() {
 }
 
 nvme_slow() {
-	modprobe dm-delay
-	DM_DISABLE_UDEV=1 dmsetup create delayed --table "0 $(blockdev --getsz /dev/vda) delay /dev/vda 0 2000"
+	delayed_up
 	nvme_serve /dev/mapper/delayed
 	slow "NVMe slow" "$NVME"
 	nvme_unserve
 	dmsetup remove delayed
+}
+
+# Sectors that cannot be read, below the target.
+nvme_range() {
+	dusty_up
+	nvme_serve /dev/mapper/dusty
+	bad_sectors "NVMe bad sectors" "$NVME"
+	nvme_unserve
+	dmsetup remove dusty
+}
+
+# What it says of one place is damaged on the way, or by itself.
+nvme_tampered() {
+	local uri="nvme-tcp://$SRV:4430/$IMAGE_NQN"
+
+	nvme_serve /dev/vda
+	tamper_up nvme 4430 4420
+	tampered "NVMe" "$uri" header cut short
+	tampered "NVMe with digests" "$uri?header-digest=crc32c&data-digest=crc32c" flip moved
+	unserve tamper
+	nvme_unserve
+}
+
+# Two ports of one target, of which one gives no access to the namespace.
+nvme_ana() {
+	local one="nvme-tcp://$SRV/$IMAGE_NQN" two="nvme-tcp://$SRV:4421/$IMAGE_NQN"
+	local ports=$CONFIGFS/nvmet/ports
+
+	nvme_serve /dev/vda
+	nvme_portal 4421
+	echo inaccessible >"$ports/900/ana_groups/1/ana_state"
+	refused "ANA: the only path gives no access" 5 'gives no access' "$ctl" deploy d \
+		--source "$one" --local /dev/vdb --format --force
+	check "ANA: another path does" deploy "$one" --source "$two" --max-rate 1M
+	check "ANA: which is used" source_is "$two"
+	echo optimized >"$ports/900/ana_groups/1/ana_state"
+	echo inaccessible >"$ports/4421/ana_groups/1/ana_state"
+	check "ANA: a read when that one ends access" read_block 60
+	check "ANA: the first one is used then" source_is "$one"
+	check "ANA: no request of the host expired" [ "$(status expired)" = 0 ]
+	unlimited
+	check "ANA: it completes" wait_complete
+	detach
+	check "ANA: every block equals the image" compare /dev/vda
+	nvme_portal_down 4421
+	nvme_unserve
+}
+
+# TLS needs a key in the kernel and tlshd, which Debian 12 does not have.
+nvme_tls() {
+	local uri="$NVME?tls=psk" hostnqn
+
+	nvme_serve /dev/vda
+	refused "NVMe: TLS without a key" 5 'no key for TLS' "$ctl" deploy d \
+		--source "$uri" --local /dev/vdb --format --force
+	hostnqn=$(sed -n 's/.*between \(nqn[^ ]*\) and.*/\1/p' /tmp/refused.err)
+	keyctl padd psk "NVMe0R01 $hostnqn $IMAGE_NQN" %:.nvme <<<"$(head -c 32 /dev/zero | tr '\0' k)" >/dev/null
+	refused "NVMe: TLS without tlshd" 5 'start tlshd' "$ctl" deploy d \
+		--source "$uri" --local /dev/vdb --format --force
+	nvme_unserve
 }
 
 # Another image in the same namespace, of the same size.
@@ -99,6 +158,6 @@ nvme_auth() {
 }
 
 sources_up
-[ $# != 0 ] || set -- nvme_killed nvme_black_hole nvme_slow nvme_swapped nvme_ids nvme_auth
+[ $# != 0 ] || set -- nvme_killed nvme_black_hole nvme_slow nvme_range nvme_tampered nvme_ana nvme_tls nvme_swapped nvme_ids nvme_auth
 parts "$@"
 sources_down

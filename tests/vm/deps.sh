@@ -15,7 +15,7 @@ packages+=(qemu-system-x86 busybox-static mmdebstrap debian-archive-keyring
 	nvme-cli fio dmsetup netcat-openbsd gnuplot-nox e2fsprogs dosfstools mtools fdisk iproute2 ovmf
 	grub-efi-amd64-bin)
 # Servers of images; nbdkit is also the disk of a machine that loses its power.
-packages+=(nbdkit qemu-utils tgt openssl)
+packages+=(nbdkit qemu-utils tgt openssl keyutils)
 # Terminals that tests type at.
 packages+=(bash-completion zsh python3-pexpect jq)
 # Checkers.
