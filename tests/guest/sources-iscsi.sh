@@ -136,7 +136,7 @@ iscsi_slow() {
 
 # A target that takes reads of 64 KiB, and two commands at a time.
 iscsi_limits() {
-	local null=$CONFIGFS/nullb/small statistics=$LIO/core/iblock_0/image/statistics/scsi_lu
+	local null=$CONFIGFS/nullb/nullb0 statistics=$LIO/core/iblock_0/image/statistics/scsi_lu
 
 	modprobe null_blk nr_devices=0
 	mkdir "$null"
