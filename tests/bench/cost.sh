@@ -15,8 +15,8 @@
 span=64M
 only=("$@")
 
-# requests RW DEVICE MS
-requests() {
+# requests_of RW DEVICE MS
+requests_of() {
 	fio --name=cost --filename="$2" --rw="$1" --bs=4k --size=$span --direct=1 \
 		--ioengine=libaio --iodepth=32 --norandommap --randrepeat=1 --gtod_reduce=1 \
 		--time_based --ramp_time=100ms --runtime="$3ms" --output-format=terse --output=/tmp/fio
@@ -48,7 +48,7 @@ measure() {
 
 	[ ${#only[@]} = 0 ] || [[ " ${only[*]} " = *" $who "* ]] || return 0
 	for rw in randread randwrite; do
-		requests $rw "$2" 400 &
+		requests_of $rw "$2" 400 &
 		[ -z "${MARK:-}" ] || profiled
 		wait $!
 		case $rw in
@@ -63,7 +63,7 @@ null_disk nullb0 256
 null_disk source 256
 null_disk metadata 16 memory_backed=1
 # All programs are in memory once they have run.
-requests randread /dev/nullb0 10
+requests_of randread /dev/nullb0 10
 [ -z "${MARK:-}" ] || "$MARK" 0
 measure raw /dev/nullb0
 

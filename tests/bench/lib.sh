@@ -50,3 +50,105 @@ hydrated() {
 	done
 	die "dm-clone has copied $done_of regions only"
 }
+
+# now: NOW is the time in us; without a process of its own, which would cost some ms.
+now() { NOW=${EPOCHREALTIME/./}; }
+
+# nap SECONDS: without a process.
+exec {never}<> <(:)
+nap() { read -rt "$1" -u "$never" || true; }
+
+# link DELAY RATE: of the storage's network, the delay one way; link none: unlimited.
+link() {
+	local in
+
+	for in in "" "nsenter --net=/run/netns/storage"; do
+		$in tc qdisc del dev sto root 2>/dev/null || true
+		[ "$1" = none ] || $in tc qdisc add dev sto root netem delay "$1" rate "$2" limit 10000
+	done
+}
+
+# written DISK: WRITTEN are the bytes written to it so far.
+written() {
+	local stat
+
+	read -ra stat <"/sys/block/$1/stat"
+	WRITTEN=$((stat[6] * 512))
+}
+
+# copied DISK BYTES: waits until so much was written to it since WRITTEN; RATE is in MB/s,
+# without the first 16 MiB.
+copied() {
+	local end=$((WRITTEN + $2)) first start
+
+	first=$((WRITTEN + (16 << 20)))
+	until written "$1" && [ "$WRITTEN" -ge "$first" ]; do nap 0.002; done
+	now
+	first=$WRITTEN start=$NOW
+	until [ "$WRITTEN" -ge $end ]; do
+		nap 0.004
+		written "$1"
+	done
+	now
+	RATE=$(((WRITTEN - first) / (NOW - start)))
+}
+
+# An SSD: 50 us a command, with a cache that flushes cost as much again.
+SSD=(memory_backed=1 cache_size=64 irqmode=2 completion_nsec=50000)
+
+# bench_up MB: an image of so much on a target behind a link of 1 ms and 1 Gbit/s, which
+# is $REMOTE to a host; three local disks, nullb0 (Sluice's), nullb1 (dm-clone's, with its
+# metadata on /dev/metadata) and nullb2; the daemon.
+bench_up() {
+	local disk part
+
+	storage_up 0.5ms 1gbit
+	null_disk image "$1" memory_backed=1
+	for part in $(seq 0 $(($1 / 64 - 1))); do
+		dd if="$SLUICE_TOP/build/tests/random-64.img" of=/dev/image bs=1M seek=$((part * 64)) \
+			oflag=direct status=none
+	done
+	storage_serve /dev/image
+	command nvme connect -t tcp -a 10.77.0.1 -s 4420 -n "$IMAGE_NQN" >/dev/null
+	sleep 1
+	for REMOTE in /sys/class/nvme/nvme*; do REMOTE=/dev/${REMOTE##*/}n1; done
+	for disk in nullb0 nullb1 nullb2; do null_disk $disk $(($1 + 8)) "${SSD[@]}"; done
+	null_disk metadata 16 "${SSD[@]}"
+	insmod "$SLUICE_KO"
+	daemon_start
+	# All programs are in memory once they have run.
+	fio --name=warm --filename=/dev/nullb2 --rw=randrw --bs=4k --size=1M --direct=1 \
+		--ioengine=libaio --output=/dev/null
+	"$ctl" status >/dev/null
+}
+
+# sluice_up [OPTION]...: deploys to nullb0.
+sluice_up() {
+	"$ctl" deploy d --source "nvme-tcp://10.77.0.1/$IMAGE_NQN" --local /dev/nullb0 \
+		--size image --format --force "$@" >/dev/null
+}
+
+sluice_down() {
+	"$ctl" detach d >/dev/null
+}
+
+# clone_up REGION_SECTORS [OPTION]...: /dev/mapper/clone on nullb1; it copies once told.
+clone_up() {
+	dd if=/dev/zero of=/dev/metadata bs=64k count=1 oflag=direct status=none
+	dm clone "0 $(sectors "$REMOTE") clone /dev/metadata /dev/nullb1 $REMOTE $1 1 no_hydration ${*:2}"
+}
+
+# Best for copying: a region of 1 MiB, as what Sluice fetches at once, and as many under way.
+clone_best() {
+	clone_up 2048 4 hydration_threshold 16 hydration_batch_size 1
+}
+
+clone_down() { dm_gone clone; }
+
+# requests DISK RW DEPTH OPTION...: by fio; IOPS, and US, the mean time of a request.
+requests() {
+	fio --name=r --filename="$1" --rw="$2" --iodepth="$3" --direct=1 --ioengine=libaio \
+		--output-format=terse --output=/tmp/fio "${@:4}"
+	IFS=';' read -r IOPS US < <(cut -d';' -f8,40,49,81 /tmp/fio |
+		awk -F';' '{ printf "%d;%.1f\n", $1 + $3, ($1 * $2 + $3 * $4) / ($1 + $3) }')
+}

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""report.py DIR GROUP...: from DIR/GROUP/results, lines "GROUP.METRIC WHO VALUE" of one
-run each, the document DIR/bench.json, a plot DIR/GROUP.svg and the table."""
+"""report.py DIR GROUP...: from DIR/GROUP/results, lines "KEY.METRIC WHO VALUE" of one
+run each, the document DIR/bench.json, a plot DIR/KEY.svg and the table."""
 
 import json
 import os
@@ -10,9 +10,16 @@ import statistics
 import subprocess
 import sys
 
-# What is measured by GROUP, for people: (what, unit).
+# The keys of the document, for people: (what, unit).
 GROUPS = {
     "cost": ("a 4 KiB random request, libaio, depth 32, null_blk", "instructions"),
+    "source": ("an image from each kind of source, and by that protocol's own client", "MB/s"),
+    "miss_us": ("a 4 KiB random read of missing blocks, then again; depth 32: a request of many",
+                "us"),
+    "first_write_us": ("a random write to missing blocks, depth 1", "us"),
+    "flush_us": ("a 4 KiB random write and its flush, depth 1", "us"),
+    "copy_mb_s": ("the whole image, idle host", "MB/s"),
+    "under_load": ("a host's 4 KiB requests (70/30) beside the copy", "see the metric"),
 }
 
 
@@ -21,26 +28,56 @@ def over(figures, who, base, unit):
     return (figures[who] - figures[base]) / (figures[unit] - figures[base])
 
 
-# (group, its metrics, what is bounded, how it is computed from {who: median}, "<=" or
+def ratio(who, base):
+    return lambda f: f[who] / f[base]
+
+
+# MB/s that a link carries.
+LINKS = {"1gbit": 125, "10gbit": 1250}
+
+
+def copy_ratio(metric):
+    return lambda f: f["sluice"] / min(f["dd"], LINKS.get(metric, f["dd"]))
+
+
+# (key, its metrics, what is bounded, how it is computed from {who: median}, "<=" or
 # ">=", bound)
 BOUNDS = [
     ("cost", ("read", "write"), "(sluice_complete - raw) / (dm_linear - raw)",
      lambda f: over(f, "sluice_complete", "raw", "dm_linear"), "<=", 0.30),
     ("cost", ("read", "write"), "(sluice_resident - raw) / (dm_clone_hydrated - raw)",
      lambda f: over(f, "sluice_resident", "raw", "dm_clone_hydrated"), "<=", 0.45),
+    ("source", [kind + "_" + rate for kind in ("nvme_tcp", "nbd", "iscsi_tgt", "iscsi_lio")
+                for rate in ("1gbit", "unlimited")],
+     "sluice / client", ratio("sluice", "client"), ">=", 0.90),
+    ("miss_us", ("depth1",), "sluice / remote", ratio("sluice", "remote"), "<=", 1.15),
+    ("miss_us", ("depth32",), "remote / sluice (throughput)", ratio("remote", "sluice"),
+     ">=", 0.95),
+    ("miss_us", ("depth1", "depth32"), "sluice_again / local", ratio("sluice_again", "local"),
+     "<=", 1.05),
+    ("first_write_us", ("4k",), "sluice / local", ratio("sluice", "local"), "<=", 1.15),
+    ("flush_us", ("missing", "resident"), "sluice / local", ratio("sluice", "local"), "<=", 1.5),
+    ("flush_us", ("missing", "resident"), "sluice / dm_clone_64k",
+     ratio("sluice", "dm_clone_64k"), "<=", 1.0),
+    ("copy_mb_s", ("1gbit",), "sluice / min(link, dd)", copy_ratio("1gbit"), ">=", 0.95),
+    ("copy_mb_s", ("10gbit",), "sluice / min(link, dd)", copy_ratio("10gbit"), ">=", 0.95),
+    ("copy_mb_s", ("unlimited",), "sluice / dd", copy_ratio("unlimited"), ">=", 0.95),
+    ("under_load", ("iops_kept",), "sluice", lambda f: f["sluice"], ">=", 0.90),
+    ("under_load", ("p99_ratio",), "sluice", lambda f: f["sluice"], "<=", 1.5),
 ]
 
 
-def read_results(path, group):
-    """{metric: {who: [value, ...]}} in the order of the file."""
+def read_results(path):
+    """{key: {metric: {who: [value, ...]}}} in the order of the file."""
     runs = {}
     with open(path, encoding="ascii") as lines:
         for line in lines:
-            key, who, value = line.split()
-            if not key.startswith(group + "."):
-                sys.exit(f"{path}: a figure {key} is none of the group {group}")
-            metric = key[len(group) + 1:]
-            runs.setdefault(metric, {}).setdefault(who, []).append(float(value))
+            name, who, value = line.split()
+            key, metric = name.split(".")
+            if key not in GROUPS:
+                sys.exit(f"{path}: there is no key {key} of the document")
+            runs.setdefault(key, {}).setdefault(metric, {}).setdefault(who, []).append(
+                float(value))
     return runs
 
 
@@ -120,18 +157,20 @@ def print_table(document, groups):
 
 
 def main():
-    where, groups = sys.argv[1], sys.argv[2:]
+    where, scripts = sys.argv[1], sys.argv[2:]
     document = {"about": {"machine": platform.machine(), "processors": os.cpu_count()}}
-    for group in groups:
-        runs = read_results(os.path.join(where, group, "results"), group)
-        document[group] = {metric: {who: summary(values) for who, values in figures.items()}
-                           for metric, figures in runs.items()}
-        plot(os.path.join(where, group + ".svg"), group, document[group])
+    keys = []
+    for script in scripts:
+        for key, runs in read_results(os.path.join(where, script, "results")).items():
+            document[key] = {metric: {who: summary(values) for who, values in figures.items()}
+                             for metric, figures in runs.items()}
+            plot(os.path.join(where, key + ".svg"), key, document[key])
+            keys.append(key)
     document["bounds"] = check_bounds(document)
     with open(os.path.join(where, "bench.json"), "w", encoding="ascii") as out:
         json.dump(document, out, indent=1)
         out.write("\n")
-    print_table(document, groups)
+    print_table(document, keys)
 
 
 if __name__ == "__main__":

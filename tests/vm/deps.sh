@@ -18,6 +18,8 @@ packages+=(qemu-system-x86 busybox-static mmdebstrap debian-archive-keyring
 packages+=(nbdkit qemu-utils tgt openssl keyutils)
 # Terminals that tests type at.
 packages+=(bash-completion zsh python3-pexpect jq)
+# Clients that the benchmark compares with.
+packages+=(libnbd-bin open-iscsi)
 # Checkers.
 packages+=(sparse check spin clang clang-format libclang-rt-14-dev shellcheck codespell)
 
