@@ -244,15 +244,13 @@ static bool start(struct sluiced_copier *c, struct sluiced_transfer *t)
 
 static bool may_copy(struct sluiced_copier *c, uint64_t now)
 {
-	unsigned int depth = 1;
+	unsigned int depth = sluiced_throttle_depth(&c->throttle, now,
+						    sluiced_scheduler_has_demand(&c->scheduler));
 
 	if (c->paused)
 		return false;
 	if (c->down)
 		return !c->background_in_flight && now >= c->probe_at;
-	/* However much the host bears: not in front of what it waits for. */
-	if (!sluiced_scheduler_has_demand(&c->scheduler))
-		depth = sluiced_throttle_depth(&c->throttle, now);
 	return c->background_in_flight < depth && sluiced_throttle_ready(&c->throttle, now);
 }
 

@@ -265,8 +265,11 @@ void sluiced_throttle_adapt(struct sluiced_throttle *t, uint64_t now)
 	t->adapted = now;
 }
 
-unsigned int sluiced_throttle_depth(const struct sluiced_throttle *t, uint64_t now)
+unsigned int sluiced_throttle_depth(const struct sluiced_throttle *t, uint64_t now, bool waits)
 {
+	/* However much it bears: not more in front of what it waits for. */
+	if (waits)
+		return 1;
 	switch (sluiced_throttle_pressure(t, now)) {
 	case SLUICED_MISSES:
 		return min64(1 + t->pace_rate / DEPTH_RATE, DEPTH_HITS);

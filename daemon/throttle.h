@@ -98,8 +98,8 @@ void sluiced_throttle_adapt(struct sluiced_throttle *t, uint64_t now);
 
 enum sluiced_pressure sluiced_throttle_pressure(const struct sluiced_throttle *t, uint64_t now);
 
-/* Chunks of the copy in flight at most, and the blocks of one. */
-unsigned int sluiced_throttle_depth(const struct sluiced_throttle *t, uint64_t now);
+/* Chunks of the copy in flight at most, and the blocks of one. @waits: the host does. */
+unsigned int sluiced_throttle_depth(const struct sluiced_throttle *t, uint64_t now, bool waits);
 uint32_t sluiced_throttle_chunk_blocks(const struct sluiced_throttle *t, uint64_t now);
 
 /* Background extents of zeroes in flight at most. */

@@ -2,6 +2,7 @@
 /* LINK: daemon/state.c daemon/paths.c daemon/export.c daemon/export_tcp.c daemon/export_loop.c daemon/export_pci.c daemon/nvmet.c daemon/endpoint.c daemon/sysfs.c daemon/modprobe.c daemon/fault.c daemon/log.c libcommon/message.c -lsystemd */
 #include "state.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,28 @@ START_TEST(what_is_saved_is_loaded)
 }
 END_TEST
 
+START_TEST(a_profile_is_beside_it)
+{
+	struct sluiced_record r = sample();
+	char *text;
+	size_t len;
+
+	ck_assert_int_eq(sluiced_state_load_profile(dir, "disk", &text, &len), -ENOENT);
+	ck_assert_int_eq(sluiced_state_save(dir, &r), 0);
+	ck_assert_int_eq(sluiced_state_save_profile(dir, "disk", "first", 5), 0);
+	ck_assert_int_eq(sluiced_state_save_profile(dir, "disk", "second", 6), 0);
+	ck_assert_int_eq(sluiced_state_load_profile(dir, "disk", &text, &len), 0);
+	ck_assert_uint_eq(len, 6);
+	ck_assert(!memcmp(text, "second", 6));
+	free(text);
+	/* It is no record, and gone with one. */
+	ck_assert_uint_eq(load(), 1);
+	ck_assert_int_eq(sluiced_state_remove(dir, "disk"), 0);
+	ck_assert_uint_eq(load(), 0);
+	ck_assert_int_eq(sluiced_state_load_profile(dir, "disk", &text, &len), -ENOENT);
+}
+END_TEST
+
 START_TEST(paths_make_sense)
 {
 	save();
@@ -213,6 +236,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_test(tests, what_is_saved_is_loaded);
+	tcase_add_test(tests, a_profile_is_beside_it);
 	tcase_add_test(tests, paths_make_sense);
 	tcase_add_test(tests, older_records_have_one_source);
 	tcase_add_test(tests, older_records_have_no_queues);

@@ -35,7 +35,7 @@ START_TEST(quiet_hosts_let_it_go)
 
 	sluiced_throttle_init(&t, 4 * MIB, 0, 1000);
 	ck_assert_int_eq(sluiced_throttle_pressure(&t, 1000), SLUICED_QUIET);
-	ck_assert_uint_eq(sluiced_throttle_depth(&t, 1000), 16);
+	ck_assert_uint_eq(sluiced_throttle_depth(&t, 1000, false), 16);
 	ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, 1000), 256);
 	ck_assert(sluiced_throttle_ready(&t, 1000));
 	ck_assert_uint_eq(sluiced_throttle_wake_at(&t, 1000), UINT64_MAX);
@@ -53,7 +53,7 @@ START_TEST(the_first_look_at_the_host_is_no_activity)
 	ck_assert_int_eq(sluiced_throttle_pressure(&t, 250), SLUICED_QUIET);
 	sluiced_throttle_host_seq(&t, 12346, 500);
 	ck_assert_int_eq(sluiced_throttle_pressure(&t, 500), SLUICED_HITS);
-	ck_assert_uint_eq(sluiced_throttle_depth(&t, 500), 8);
+	ck_assert_uint_eq(sluiced_throttle_depth(&t, 500, false), 8);
 	ck_assert_int_eq(sluiced_throttle_pressure(&t, 1499), SLUICED_HITS);
 	ck_assert_int_eq(sluiced_throttle_pressure(&t, 1500), SLUICED_QUIET);
 }
@@ -68,7 +68,7 @@ START_TEST(misses_mean_the_floor)
 	bytes = copy(&t, &now, 10000, true);
 	ck_assert_uint_ge(bytes, 39 * MIB);
 	ck_assert_uint_le(bytes, 41 * MIB);
-	ck_assert_uint_eq(sluiced_throttle_depth(&t, now), 1);
+	ck_assert_uint_eq(sluiced_throttle_depth(&t, now, false), 1);
 	ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, now), 64);
 	/* And a second after the last miss it is over. */
 	ck_assert_uint_le(sluiced_throttle_wake_at(&t, now), now + 3000);
@@ -235,7 +235,9 @@ START_TEST(grows_while_the_host_bears_it)
 	live(&t, &now, 10000, &host);
 	bytes = live(&t, &now, 10000, &host);
 	ck_assert_uint_ge(bytes, 1000 * MIB);
-	ck_assert_uint_gt(sluiced_throttle_depth(&t, now), 1);
+	ck_assert_uint_gt(sluiced_throttle_depth(&t, now, false), 1);
+	/* Not while a request waits, however long it may. */
+	ck_assert_uint_eq(sluiced_throttle_depth(&t, now, true), 1);
 	/* The next burst begins at the floor. */
 	now += 3000;
 	sluiced_throttle_miss(&t, now);
@@ -285,7 +287,7 @@ START_TEST(local_reads_are_given_way)
 	/* Nor who is gone. */
 	now += 1000;
 	ck_assert(sluiced_throttle_ready(&t, now));
-	ck_assert_uint_eq(sluiced_throttle_depth(&t, now), 16);
+	ck_assert_uint_eq(sluiced_throttle_depth(&t, now, false), 16);
 	ck_assert_uint_eq(t.pace.rate, 0);
 }
 END_TEST
@@ -297,7 +299,7 @@ START_TEST(depth_is_bounded_and_enough)
 	uint64_t bytes;
 
 	sluiced_throttle_init(&t, 4 * MIB, 0, 0);
-	bytes = sluiced_throttle_depth(&t, 0) * UINT64_C(4096) *
+	bytes = sluiced_throttle_depth(&t, 0, false) * UINT64_C(4096) *
 		sluiced_throttle_chunk_blocks(&t, 0);
 	/* Twice, so that the disk has one half while the link fills the other. */
 	ck_assert_uint_ge(bytes, 2 * UINT64_C(10000000000) / 8 / 1000);
@@ -305,7 +307,7 @@ START_TEST(depth_is_bounded_and_enough)
 	ck_assert_uint_le(sluiced_throttle_profile_depth(&t, 0) * UINT64_C(4096), 24 * MIB);
 	t.calm_at = 1000;
 	t.pace_rate = UINT64_C(1) << 50;
-	ck_assert_uint_le(sluiced_throttle_depth(&t, 0), 8);
+	ck_assert_uint_le(sluiced_throttle_depth(&t, 0, false), 8);
 	ck_assert_uint_lt(sluiced_throttle_profile_depth(&t, 0), 256);
 	ck_assert_uint_le(sluiced_throttle_profile_blocks(&t, 0), 32);
 }
