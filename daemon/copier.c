@@ -321,6 +321,8 @@ void sluiced_copier_pump(struct sluiced_copier *c)
 		allow.source = c->source;
 		allow.only_demand = c->recording;
 		allow.profile_blocks = may_prefetch(c, now);
+		/* A read of the copy is what finds out that the source is back. */
+		allow.profile_first = !c->down;
 		allow.background = may_copy(c, now);
 		allow.zero = !c->paused &&
 			     c->zeroes_in_flight < sluiced_throttle_zero_depth(&c->throttle, now);

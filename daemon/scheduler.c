@@ -477,7 +477,8 @@ bool sluiced_scheduler_next(struct sluiced_scheduler *s, uint64_t now,
 	profile = min64(allow->profile_blocks, s->geo.max_fetch_blocks);
 	if (allow->source && profile && next_profile(s, now, profile, fetch))
 		return true;
-	if (allow->source && chunk && (allow->background || (s->content && allow->zero)) &&
+	if (allow->source && chunk && !(allow->profile_first && sluiced_scheduler_in_profile(s)) &&
+	    (allow->background || (s->content && allow->zero)) &&
 	    next_background(s, now, &s->image_cursor, 0, s->geo.image_blocks, allow, chunk,
 			    fetch))
 		return true;

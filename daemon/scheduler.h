@@ -148,6 +148,7 @@ struct sluiced_allowance {
 	bool source;			/* reads of the image are possible */
 	bool only_demand;		/* whatever the others say */
 	uint32_t profile_blocks;	/* of the profile at once; 0: none now */
+	bool profile_first;		/* no copy before all of the profile is on its way */
 	bool background;		/* so is one more chunk of the copy */
 	bool zero;			/* so is one more background extent of zeroes */
 	uint32_t chunk_blocks;		/* largest chunk of the copy; a power of two */

@@ -451,12 +451,12 @@ static const struct sluice_extent profile[] = {
 
 static const struct sluiced_allowance profiled = {
 	.source = true, .background = true, .zero = true, .chunk_blocks = 256,
-	.profile_blocks = 64,
+	.profile_blocks = 64, .profile_first = true,
 };
 
 START_TEST(the_profile_goes_before_the_rest)
 {
-	struct sluiced_allowance recording = profiled;
+	struct sluiced_allowance recording = profiled, full = profiled;
 	struct sluiced_fetch f, g, h;
 
 	sluiced_scheduler_set_profile(&s, profile, sizeof(profile) / sizeof(profile[0]));
@@ -480,8 +480,11 @@ START_TEST(the_profile_goes_before_the_rest)
 	sluiced_scheduler_put_back(&s, &f);
 	expect(&f, 0, &profiled, SLUICED_PROFILE, 1064, 36);
 	arrive(&f, 0);
-	/* Without leave for it the rest goes on, around what is on its way. */
+	/* The rest waits for it, or goes around what is on its way. */
 	expect(&f, 0, &profiled, SLUICED_PROFILE, 10, 4);
+	full.profile_blocks = 0;
+	full.zero = false;
+	expect_nothing(0, &full);
 	expect(&g, 0, &all, SLUICED_BACKGROUND, 0, 10);
 	expect(&h, 0, &profiled, SLUICED_PROFILE, IMAGE - 1, 1);
 	arrive(&h, 0);
@@ -654,11 +657,15 @@ START_TEST(everything_ends_up_resident)
 	enum { SLOTS = 24 };
 	static struct sluiced_fetch slots[SLOTS];
 	bool used[SLOTS] = { 0 };
+	struct sluice_extent extents[40];
 	struct sluiced_allowance allow;
 	uint64_t now = 0;
 	unsigned int step, i, j;
 
 	srand(_i + 1);
+	for (i = 0; i < 40; i++)
+		extents[i] = (struct sluice_extent){ rand() % (TOTAL + 100), rand() % 300 };
+	sluiced_scheduler_set_profile(&s, extents, 40);
 	for (step = 0; !sluiced_scheduler_finished(&s); step++) {
 		bool calm = step > 20000;
 
@@ -689,6 +696,9 @@ START_TEST(everything_ends_up_resident)
 		allow.background = calm || rand() % 2;
 		allow.zero = calm || rand() % 2;
 		allow.chunk_blocks = rand() % 2 ? 256 : 64;
+		allow.only_demand = !calm && rand() % 8 == 0;
+		allow.profile_first = rand() % 2;
+		allow.profile_blocks = calm || rand() % 2 ? 1 + rand() % 300 : 0;
 		if (!sluiced_scheduler_next(&s, now, &allow, &slots[i]))
 			continue;
 		ck_assert_uint_ge(slots[i].blocks, 1);
@@ -699,7 +709,7 @@ START_TEST(everything_ends_up_resident)
 		for (j = 0; j < slots[i].blocks; j++)
 			ck_assert(!resident[slots[i].block + j]);
 		for (j = 0; j < SLOTS; j++)
-			if (used[j] && slots[i].kind == SLUICED_BACKGROUND)
+			if (used[j] && slots[i].kind != SLUICED_DEMAND)
 				ck_assert(slots[j].block + slots[j].blocks <= slots[i].block ||
 					  slots[i].block + slots[i].blocks <= slots[j].block);
 		slots[i].committing = rand() % 2;
