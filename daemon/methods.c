@@ -538,7 +538,7 @@ static bool mark(struct sluiced_call *call, struct json_object *p, struct sluice
 		return false;
 	if (strcmp(what, "up"))
 		return bad(fault, "mark", "is nothing that can be marked: there is \"up\"");
-	sluiced_log(LOG_NOTICE, d->record.name, "The host is up, so it is said.");
+	sluiced_log(LOG_NOTICE, d->record.name, "Marked: the host is up.");
 	sluiced_recording_end(d, "mark");
 	reply_deployment(call, d);
 	return true;
