@@ -147,31 +147,40 @@ static bool open_source(struct deploy *deploy)
 	return false;
 }
 
-static bool check_image(struct deploy *deploy, const struct sluiced_localdisk *disk)
+bool sluiced_deploy_check_image(const struct sluice_image *image, const char *source,
+				const struct sluiced_localdisk *disk, const char *local,
+				struct sluiced_fault *fault)
 {
-	const struct sluiced_record *r = &deploy->request.record;
-	const struct sluice_image *image = &deploy->source->image;
-
 	if (image->logical_block != 512 && image->logical_block != 4096)
-		return sluiced_fault(&deploy->fault, SLUICED_IMAGE_UNUSABLE,
+		return sluiced_fault(fault, SLUICED_IMAGE_UNUSABLE,
 				     "The image %s has logical blocks of %u bytes: only 512 and 4096 can be deployed.",
-				     source_of(deploy), image->logical_block);
+				     source, image->logical_block);
 	if (!image->bytes || image->bytes % image->logical_block)
-		return sluiced_fault(&deploy->fault, SLUICED_IMAGE_UNUSABLE,
+		return sluiced_fault(fault, SLUICED_IMAGE_UNUSABLE,
 				     "The image %s is %llu bytes long, which is %s %u: use a disk image.",
-				     source_of(deploy), (unsigned long long)image->bytes,
+				     source, (unsigned long long)image->bytes,
 				     image->bytes ? "no multiple of" : "less than",
 				     image->logical_block);
 	if (image->logical_block < disk->logical_block)
-		return sluiced_fault(&deploy->fault, SLUICED_IMAGE_UNUSABLE,
+		return sluiced_fault(fault, SLUICED_IMAGE_UNUSABLE,
 				     "The image %s has logical blocks of %u bytes, but the local disk %s of %u: use an image with blocks as large.",
-				     source_of(deploy), image->logical_block, r->local,
+				     source, image->logical_block, local,
 				     disk->logical_block);
 	if (image->bytes >= disk->bytes)
-		return sluiced_fault(&deploy->fault, SLUICED_LOCAL_UNUSABLE,
+		return sluiced_fault(fault, SLUICED_LOCAL_UNUSABLE,
 				     "The local disk %s is too small: it has %llu bytes, the image %llu, and Sluice's metadata needs some too.",
-				     r->local, (unsigned long long)disk->bytes,
+				     local, (unsigned long long)disk->bytes,
 				     (unsigned long long)image->bytes);
+	return true;
+}
+
+static bool check_image(struct deploy *deploy, const struct sluiced_localdisk *disk)
+{
+	const struct sluice_image *image = &deploy->source->image;
+
+	if (!sluiced_deploy_check_image(image, source_of(deploy), disk,
+					deploy->request.record.local, &deploy->fault))
+		return false;
 	if (deploy->request.size == SLUICED_SIZE_BYTES &&
 	    (deploy->request.bytes < image->bytes ||
 	     deploy->request.bytes % image->logical_block))

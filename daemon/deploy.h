@@ -40,6 +40,12 @@ void sluiced_deploy_start(struct sluiced_daemon *daemon,
 bool sluiced_deploy_refused(struct sluiced_fault *fault, const char *local,
 			    enum sluice_refusal refusal, int err);
 
+/* Whether the image of @source can be deployed to the disk. Any thread. */
+struct sluiced_localdisk;
+bool sluiced_deploy_check_image(const struct sluice_image *image, const char *source,
+				const struct sluiced_localdisk *disk, const char *local,
+				struct sluiced_fault *fault);
+
 /*
  * A descriptor of the control node, loading the module if it is missing; negative
  * with SLUICED_MODULE when that does not help or its version differs. For jobs.

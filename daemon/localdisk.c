@@ -156,6 +156,14 @@ static bool holds_deployment(const struct sluiced_localdisk *disk, int control_f
 	}
 }
 
+bool sluiced_localdisk_deployed(const struct sluiced_localdisk *disk, int control_fd)
+{
+	const char *what;
+	int err;
+
+	return holds_deployment(disk, control_fd, &what, &err);
+}
+
 bool sluiced_localdisk_blank(const struct sluiced_localdisk *disk, const char *path,
 			     int control_fd, struct sluiced_fault *fault)
 {

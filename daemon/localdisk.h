@@ -35,4 +35,7 @@ bool sluiced_localdisk_inspect(struct sluiced_localdisk *disk, const char *path,
 bool sluiced_localdisk_blank(const struct sluiced_localdisk *disk, const char *path,
 			     int control_fd, struct sluiced_fault *fault);
 
+/* Whether it holds a deployment of Sluice, of whatever image. */
+bool sluiced_localdisk_deployed(const struct sluiced_localdisk *disk, int control_fd);
+
 #endif /* SLUICED_LOCALDISK_H */

@@ -8,6 +8,7 @@
 
 #include <json-c/json.h>
 
+#include "checking.h"
 #include "control_server.h"
 #include "deploy.h"
 #include "deployment.h"
@@ -314,6 +315,66 @@ static bool deploy(struct sluiced_call *call, struct json_object *p,
 	return true;
 }
 
+static void answer_findings(void *ctx, struct json_object *findings)
+{
+	struct sluiced_fault fault;
+
+	if (findings)
+		return reply_one(ctx, "findings", findings);
+	sluiced_fault(&fault, SLUICED_FAILED, "There is no memory left to check anything.");
+	sluiced_call_fail(ctx, &fault);
+}
+
+static bool parse_export(struct json_object *one, struct sluiced_check_request *r,
+			 struct sluiced_fault *fault)
+{
+	struct json_object *options = NULL;
+	const char *kind = "";
+
+	if (!json_object_is_type(one, json_type_object) ||
+	    r->export_count == SLUICED_MAX_EXPORTS)
+		return bad(fault, "exports", "is no array of up to three objects");
+	if (!text(one, "kind", 32, true, &kind, fault))
+		return false;
+	json_object_object_get_ex(one, "options", &options);
+	return sluiced_export_parse(&r->exports[r->export_count++], kind, options, fault);
+}
+
+static bool parse_check(struct json_object *p, struct sluiced_check_request *r,
+			struct sluiced_fault *fault)
+{
+	struct sluiced_record record = { 0 };
+	struct json_object *value;
+	const char *local = "";
+	size_t i;
+
+	if (!text(p, "local", sizeof(r->local), false, &local, fault))
+		return false;
+	snprintf(r->local, sizeof(r->local), "%s", local);
+	snprintf(record.local, sizeof(record.local), "%s", local);
+	if (json_object_object_get_ex(p, "source", &value) && !parse_sources(p, &record, fault))
+		return false;
+	r->sources = record.paths;
+	if (!json_object_object_get_ex(p, "exports", &value))
+		return true;
+	if (!json_object_is_type(value, json_type_array))
+		return bad(fault, "exports", "is no array");
+	for (i = 0; i < json_object_array_length(value); i++)
+		if (!parse_export(json_object_array_get_idx(value, i), r, fault))
+			return false;
+	return true;
+}
+
+static bool check(struct sluiced_call *call, struct json_object *p, struct sluiced_fault *fault)
+{
+	struct sluiced_check_request r = { 0 };
+
+	if (!parse_check(p, &r, fault))
+		return false;
+	sluiced_checking_start(sluiced_call_daemon(call), &r, answer_findings, call);
+	return true;
+}
+
 static bool status(struct sluiced_call *call, struct json_object *p,
 		   struct sluiced_fault *fault)
 {
@@ -590,6 +651,7 @@ static const struct {
 	{ "Profile", profile, true },
 	{ "Mark", mark, false },
 	{ "Version", version, true },
+	{ "Check", check, false },
 };
 
 void sluiced_method_call(struct sluiced_call *call, const char *method,

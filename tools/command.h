@@ -40,6 +40,7 @@ extern const struct sluice_command sluice_commands[];
 const struct sluice_command *sluice_command_find(const char *name);
 
 int sluice_cmd_deploy(struct sluice_ctl *ctl, int argc, char **argv);
+int sluice_cmd_apply(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_status(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_wait(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_watch(struct sluice_ctl *ctl, int argc, char **argv);
@@ -60,6 +61,7 @@ int sluice_cmd_complete(struct sluice_ctl *ctl, int argc, char **argv);
 int sluice_cmd_help(struct sluice_ctl *ctl, int argc, char **argv);
 
 extern const struct sluice_option sluice_deploy_options[];
+extern const struct sluice_option sluice_apply_options[];
 extern const struct sluice_option sluice_wait_options[];
 extern const struct sluice_option sluice_limit_options[];
 extern const struct sluice_option sluice_profile_options[];

@@ -9,6 +9,10 @@ const struct sluice_command sluice_commands[] = {
 	  "Starts a deployment, or resumes the one that the local disk holds. The host can use "
 	  "the device at once; the image is copied to the local disk meanwhile.",
 	  sluice_deploy_options, sluice_cmd_deploy },
+	{ "apply", "apply [FILE] [--dry-run]",
+	  "Makes a deployment as a file wants it, or changes one so. A directory stands for all its "
+	  "files that end in .json, and is /etc/sluice/deployments.d by default.",
+	  sluice_apply_options, sluice_cmd_apply },
 	{ "status", "status [NAME]",
 	  "Shows all deployments, or everything about one.", NULL, sluice_cmd_status },
 	{ "wait", "wait [NAME] [--for complete|PERCENT] [--timeout SECONDS]",

@@ -1,0 +1,210 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# test-apply.sh [SLUICECTL]: files that "sluicectl apply" refuses, what it calls where
+# deployments are otherwise, and a dry run of a real sluiced. Last line: "N passed, N failed".
+
+cd "$(dirname "$0")/../.." || exit 1
+ctl=$(realpath "${1:-build/sluicectl}")
+tmp=$(mktemp -d) || exit 1
+sock=$tmp/sock
+server=
+passed=0
+failed=0
+unset NO_COLOR
+export LC_ALL=C.UTF-8
+
+stop() {
+	[ -z "$server" ] || { kill "$server" && wait "$server"; } 2>/dev/null
+	server=
+	rm -f "$sock"
+}
+trap 'stop; rm -rf "$tmp"' EXIT
+
+start() { # COMMAND...: something that makes the socket
+	stop
+	"$@" 2>"$tmp/server" &
+	server=$!
+	for _ in $(seq 300); do
+		[ -S "$sock" ] && return
+		sleep 0.1
+	done
+	echo "no server"
+	exit 1
+}
+
+${CC:-cc} -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Ilibcommon -o "$tmp/fake-sluiced" \
+	tests/unit/fake-sluiced.c libcommon/message.c -ljson-c || exit 1
+
+# fake: with the script on stdin.
+fake() {
+	cat >"$tmp/script"
+	: >"$tmp/calls"
+	start "$tmp/fake-sluiced" "$sock" "$tmp/script" "$tmp/calls"
+}
+
+# expect NAME STATUS TEXT: of standard output or error.
+expect() {
+	if [ "$rc" = "$2" ] && grep -qF -- "$3" "$tmp/out" "$tmp/err"; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "FAILED: $1: status $rc, '$3' expected with $2"
+		cat "$tmp/out" "$tmp/err"
+	fi
+}
+
+# calls NAME METHOD...: these were called, in this order.
+calls() {
+	local name=$1 was
+	shift
+	was=$(sed 's/.*"org\.sluice\.\([A-Za-z]*\)".*/\1/' "$tmp/calls" | paste -sd ' ')
+	if [ "$was" = "$*" ]; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "FAILED: $name: called $was instead of $*"
+	fi
+}
+
+apply() { # TEXT ARG...
+	printf '%s' "$1" >"$tmp/d.json"
+	shift
+	"$ctl" --socket "$sock" apply "$tmp/d.json" "$@" >"$tmp/out" 2>"$tmp/err"
+	rc=$?
+}
+
+# --- files that are wrong, each with its place ------------------------------
+
+good='"name":"d","sources":["file:/srv/i.raw"],"local":"/dev/vdb"'
+while IFS='|' read -r text place; do
+	apply "$text"; expect "$text" 2 "$tmp/d.json: $place"
+done <<-END
+	{"name":"d"}|$ has no sources
+	{$good,"sizes":"max"}|$.sizes is not known
+	{$good,"exports":[{"kind":"tcp"},{"kind":"pci","where":"x"}]}|$.exports[1].where is not known
+	{$good,"exports":[{"address":"x"}]}|$.exports[0] has no kind
+	{$good,"exports":{}}|$.exports is no array of objects
+	{$good,"exports":[1]}|$.exports[0] is no object
+	{$good,"exports":[{"kind":"tcp","allow":["a",1]}]}|$.exports[0].allow[1] is no text
+	{$good,"exports":[{"kind":"tcp","allow_any":1}]}|$.exports[0].allow_any is neither true nor false
+	{$good,"exports":[{"kind":"pci","queues":1000}]}|$.exports[0].queues is no number from 1 to 127
+	{$good,"limits":{"min_rate":"fast"}}|$.limits.min_rate is no rate
+	{$good,"limits":{"min_rate":-1}}|$.limits.min_rate is no rate
+	{$good,"limits":{"min_rate":"2M","max_rate":"1M"}}|$.limits has a min_rate above max_rate
+	{$good,"limits":{"rate":1}}|$.limits.rate is not known
+	{$good,"name":""}|$.name is no text, or an empty one
+	{$good,"sources":[]}|$.sources is no array of texts with at least one
+	{$good,"sources":["http://x"]}|$.sources[0] cannot be used
+	{$good,"local":"vdb"}|$.local is no absolute path
+END
+apply '{"name":'; expect "half a file" 2 "cannot be used: The message"
+apply "{$good} {}"; expect "two objects" 2 "cannot be used"
+apply "[]"; expect "an array" 2 "not a JSON object"
+apply "$(printf '%70000s' x)"; expect "a long file" 2 "longer than 64 KiB"
+"$ctl" apply "$tmp/none" >"$tmp/out" 2>"$tmp/err"; rc=$?
+expect "no file" 2 "cannot be read: No such file"
+apply "{$good}"; expect "no daemon" 15 "No sluiced answers"
+
+# --- what is called ---------------------------------------------------------
+
+none='Status {"parameters":{"deployments":[]}}'
+ok='{"parameters":{}}'
+dep='"name":"d","state":"copying","local":"/dev/vdb","min_rate":4194304,"max_rate":0'
+src='"sources":[{"uri":"file:/srv/i.raw","role":"active"}]'
+have() { # KEYS
+	printf 'Status {"parameters":{"deployments":[{%s}]}}\n' "$1"
+	printf '%s %s\n' Limit "$ok" AddSource "$ok" RemoveSource "$ok" Export "$ok" Unexport "$ok"
+}
+
+fake <<<"$none"$'\n'"Deploy $ok"
+apply "{$good,\"limits\":{\"max_rate\":\"1M\"},\"exports\":[{\"kind\":\"pci\",\"controller\":\"c\"}]}"
+expect "a new one" 0 "d: deploy to /dev/vdb"
+calls "a new one" Status Deploy
+grep -qF '"source":["file:/srv/i.raw"],"local":"/dev/vdb","max_rate":1048576,"export":"pci","export_options":{"address":"c"},"name":"d"' \
+	"$tmp/calls"; rc=$?
+expect "its parameters" 0 ""
+fake <<-END
+	$none
+	Deploy {"error":"org.sluice.NotFormatted","parameters":{"message":"Blank."}}
+	Deploy $ok
+	Export $ok
+END
+apply "{$good,\"exports\":[{\"kind\":\"loop\"},{\"kind\":\"tcp\",\"allow_any\":true}]}"
+expect "a blank disk" 0 "d: format /dev/vdb"
+calls "a blank disk" Status Deploy Deploy Export
+fake <<-END
+	$none
+	Deploy {"error":"org.sluice.NotFormatted","parameters":{"message":"Blank."}}
+END
+apply "{$good,\"format\":false}"; expect "a blank disk that must not be" 9 "Blank."
+calls "a blank disk that must not be" Status Deploy
+fake < <(have "$dep,$src")
+apply "{$good}"; expect "as it is" 0 "d: is as $tmp/d.json wants it"
+calls "as it is" Status
+apply "{$good,\"limits\":{\"min_rate\":\"4M\",\"max_rate\":\"none\"}}"
+expect "limits as they are" 0 "is as"
+fake < <(have "$dep,$src")
+apply "{$good,\"limits\":{\"min_rate\":\"4M\",\"max_rate\":\"9M\"}}" -o json
+calls "another limit" Status Limit
+expect "another limit" 0 '"actions":[{"action":"change limits of","object":"d"}]'
+fake < <(have "$dep,$src")
+apply '{"name":"d","sources":["nbd://a"],"local":"/dev/vdb"}'
+calls "another source" Status AddSource RemoveSource
+fake < <(have "${dep/copying/complete},$src")
+apply '{"name":"d","sources":["nbd://a"],"local":"/dev/vdb"}'
+calls "another source of a complete one" Status
+export='"exports":[{"kind":"tcp","address":"10.0.0.1:4420"}]'
+fake < <(have "$dep,$src,$export")
+apply "{$good,\"exports\":[{\"kind\":\"tcp\",\"address\":\"10.0.0.1\"}]}"; calls "the same export" Status
+apply "{$good}"; expect "nothing about exports" 0 "is as"
+apply "{$good,\"exports\":[{\"kind\":\"tcp\",\"address\":\"10.0.0.2\"}]}"
+expect "an export elsewhere" 10 "sluicectl unexport d tcp"
+fake < <(have "$dep,$src,$export")
+apply "{$good,\"exports\":[{\"kind\":\"loop\"}]}"; calls "another export" Status Export Unexport
+fake < <(have "$dep,$src,$export")
+apply "{$good,\"exports\":[{\"kind\":\"loop\"}]}" --dry-run
+expect "a dry run" 0 "d: would export over loop"
+calls "a dry run" Status
+apply "${good/vdb/vdc}"; expect "no braces" 2 "not a JSON object"
+apply "{${good/vdb/vdc}}"; expect "another disk" 10 "is on /dev/vdb, not on /dev/vdc"
+
+# --- a directory ------------------------------------------------------------
+
+mkdir "$tmp/dir"
+echo "{$good}" >"$tmp/dir/b.json"
+echo "{" >"$tmp/dir/a.json"
+echo "nothing" >"$tmp/dir/c.txt"
+fake < <(have "$dep,$src")
+"$ctl" --socket "$sock" apply "$tmp/dir" >"$tmp/out" 2>"$tmp/err"; rc=$?
+expect "a directory: the bad one" 2 "$tmp/dir/a.json cannot be used"
+expect "a directory: the good one" 2 "d: is as $tmp/dir/b.json wants it"
+
+# --- a dry run of the real daemon -------------------------------------------
+
+mkdir "$tmp/state"
+start build/sluiced --state-dir "$tmp/state" --socket "$sock"
+truncate -s 64M "$tmp/image" "$tmp/disk"
+apply "{\"name\":\"d\",\"sources\":[\"file:$tmp/image\",\"file:$tmp/gone\"],\"local\":\"$tmp/disk\",
+	\"exports\":[{\"kind\":\"loop\"}]}" --dry-run -o json
+finding() { # NAME SUBJECT ERROR
+	jq -e --arg subject "$2" --arg error "$3" \
+		'[.findings[] | select(.subject == $subject and (.error // "none") == $error)] | length == 1' \
+		"$tmp/out" >/dev/null && rc=0 || rc=1
+	expect "$1" 0 ""
+}
+finding "a source that is there" source none
+finding "a source that is not" source org.sluice.SourceUnreachable
+finding "a file is no disk" disk org.sluice.LocalUnusable
+jq -e '.ok == false and .dry_run and .actions[0].action == "deploy to"' "$tmp/out" >/dev/null
+rc=$?; expect "a dry run that fails" 0 ""
+[ "$(cd "$tmp/state" && echo *)" = lock ]; rc=$?
+expect "a dry run leaves nothing" 0 ""
+"$ctl" --socket "$sock" -o json >"$tmp/out"; rc=$?
+expect "a dry run deploys nothing" 0 '{"deployments":[]}'
+apply "{\"name\":\"d\",\"sources\":[\"file:$tmp/gone\"],\"local\":\"/dev/nothing\"}" --dry-run
+expect "a dry run for people" "$rc" "source file:$tmp/gone: "
+[ "$rc" != 0 ]; rc=$?; expect "its status" 0 ""
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

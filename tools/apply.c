@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Makes deployments as files want them, and changes nothing where they are so
+ * already. What cannot be changed below a running host is an error.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <json-c/json.h>
+
+#include "args.h"
+#include "command.h"
+#include "deployment.h"
+#include "manifest.h"
+
+#define DIRECTORY	"/etc/sluice/deployments.d"
+
+enum {
+	OPT_DRY_RUN = 1,
+};
+
+const struct sluice_option sluice_apply_options[] = {
+	{ OPT_DRY_RUN, "dry-run", NULL, "Check every source, the disk, the kernel and every "
+	  "export, say what would be done, and do nothing." },
+	{ 0 },
+};
+
+/* One file. */
+struct apply {
+	struct sluice_ctl *ctl;
+	struct sluice_manifest want;
+	struct json_object *have;	/* the deployment; NULL: there is none */
+	bool dry_run;
+	struct json_object *actions;	/* that were done, or would be */
+	struct json_object *findings;	/* of a dry run */
+};
+
+/* Says and notes what is done; @object is what it is done with. */
+static void did(struct apply *apply, const char *action, const char *object)
+{
+	struct json_object *one = json_object_new_object();
+
+	json_object_object_add(one, "action", json_object_new_string(action));
+	json_object_object_add(one, "object", json_object_new_string(object));
+	json_object_array_add(apply->actions, one);
+	if (!apply->ctl->json)
+		sluice_output_text(stdout, "%s: %s%s %s\n", apply->want.name,
+				   apply->dry_run ? "would " : "", action, object);
+}
+
+static int call(struct apply *apply, const char *method, struct json_object *parameters)
+{
+	json_object_object_add(parameters, "name", json_object_new_string(apply->want.name));
+	return sluice_client_call(apply->ctl, method, parameters, NULL);
+}
+
+/* Calls @method, but in a dry run; then says so. Takes @parameters. */
+static int act(struct apply *apply, const char *action, const char *object, const char *method,
+	       struct json_object *parameters)
+{
+	int status = 0;
+
+	if (apply->dry_run)
+		json_object_put(parameters);
+	else
+		status = call(apply, method, parameters);
+	if (!status)
+		did(apply, action, object);
+	return status;
+}
+
+static struct json_object *parameters_of(struct apply *apply, bool format)
+{
+	const struct sluice_manifest *want = &apply->want;
+	struct json_object *p = json_object_new_object();
+	struct json_object *export = NULL, *kind;
+
+	json_object_object_add(p, "source", json_object_get(want->sources));
+	json_object_object_add(p, "local", json_object_new_string(want->local));
+	if (want->size)
+		json_object_object_add(p, "size", json_object_new_string(want->size));
+	if (format)
+		json_object_object_add(p, "format", json_object_new_boolean(true));
+	if (want->deadline_ms)
+		json_object_object_add(p, "deadline_ms",
+				       json_object_new_uint64(want->deadline_ms));
+	if (want->has_min)
+		json_object_object_add(p, "min_rate", json_object_new_uint64(want->min_rate));
+	if (want->has_max)
+		json_object_object_add(p, "max_rate", json_object_new_uint64(want->max_rate));
+	/* The first with the rest: if it cannot be made, nothing is. */
+	if (want->exports && json_object_array_length(want->exports))
+		export = json_object_array_get_idx(want->exports, 0);
+	if (export && json_object_object_get_ex(export, "kind", &kind)) {
+		json_object_object_add(p, "export", json_object_get(kind));
+		json_object_object_add(p, "export_options",
+				       sluice_manifest_export_options(export));
+	}
+	return p;
+}
+
+static int add_export(struct apply *apply, struct json_object *export)
+{
+	struct json_object *p = json_object_new_object();
+	const char *kind = "";
+
+	sluice_json_string(export, "kind", &kind);
+	json_object_object_add(p, "kind", json_object_new_string(kind));
+	json_object_object_add(p, "options", sluice_manifest_export_options(export));
+	return act(apply, "export over", kind, "Export", p);
+}
+
+/* Is among @list's objects' values of @key, or its texts with a NULL @key. */
+static struct json_object *find(struct json_object *list, const char *key, const char *text)
+{
+	size_t i, n = list ? json_object_array_length(list) : 0;
+
+	for (i = 0; i < n; i++) {
+		struct json_object *one = json_object_array_get_idx(list, i);
+		const char *value = key ? "" : json_object_get_string(one);
+
+		if (key && sluice_json_string(one, key, &value))
+			continue;
+		if (value && !strcmp(value, text))
+			return one;
+	}
+	return NULL;
+}
+
+static int check(struct apply *apply, struct json_object *parameters)
+{
+	struct json_object *reply, *list, *one;
+	const char *subject, *object, *error, *message;
+	size_t i;
+	int status;
+
+	status = sluice_client_call(apply->ctl, "Check", parameters, &reply);
+	if (status)
+		return status;
+	if (!json_object_object_get_ex(reply, "findings", &list) ||
+	    !json_object_is_type(list, json_type_array)) {
+		json_object_put(reply);
+		return sluice_fail(apply->ctl, SLUICE_EXIT_FAILED,
+				   "The reply of sluiced has no findings.");
+	}
+	for (i = 0; i < json_object_array_length(list); i++) {
+		one = json_object_array_get_idx(list, i);
+		if (sluice_json_string(one, "subject", &subject) ||
+		    sluice_json_string(one, "object", &object) ||
+		    sluice_json_string(one, "message", &message))
+			continue;
+		json_object_array_add(apply->findings, json_object_get(one));
+		if (!apply->ctl->json)
+			sluice_output_text(stdout, "%s: %s %s: %s\n", apply->want.name, subject,
+					   object, message);
+		if (!status && !sluice_json_string(one, "error", &error))
+			status = sluice_fail_remote(apply->ctl, error, message);
+	}
+	json_object_put(reply);
+	return status;
+}
+
+static struct json_object *checked_exports(struct json_object *exports)
+{
+	struct json_object *list = json_object_new_array(), *one;
+	size_t i, n = exports ? json_object_array_length(exports) : 0;
+	const char *kind;
+
+	for (i = 0; i < n; i++) {
+		struct json_object *export = json_object_array_get_idx(exports, i);
+
+		if (sluice_json_string(export, "kind", &kind))
+			continue;
+		one = json_object_new_object();
+		json_object_object_add(one, "kind", json_object_new_string(kind));
+		json_object_object_add(one, "options", sluice_manifest_export_options(export));
+		json_object_array_add(list, one);
+	}
+	return list;
+}
+
+static int check_new(struct apply *apply)
+{
+	struct json_object *p = json_object_new_object();
+
+	json_object_object_add(p, "source", json_object_get(apply->want.sources));
+	json_object_object_add(p, "local", json_object_new_string(apply->want.local));
+	json_object_object_add(p, "exports", checked_exports(apply->want.exports));
+	return check(apply, p);
+}
+
+static int deploy_new(struct apply *apply)
+{
+	size_t i, n;
+	int status;
+
+	status = act(apply, "deploy to", apply->want.local, "Deploy",
+		     parameters_of(apply, false));
+	if (apply->dry_run)
+		return check_new(apply);
+	if (status == SLUICE_EXIT_NOT_FORMATTED && apply->want.may_format) {
+		sluice_error_clear(apply->ctl);
+		/* Without force: a disk that holds data is refused. */
+		status = act(apply, "format", apply->want.local, "Deploy",
+			     parameters_of(apply, true));
+	}
+	n = apply->want.exports ? json_object_array_length(apply->want.exports) : 0;
+	for (i = 1; i < n && !status; i++)
+		status = add_export(apply, json_object_array_get_idx(apply->want.exports, i));
+	return status;
+}
+
+static int change_source(struct apply *apply, const char *method, const char *uri)
+{
+	struct json_object *p = json_object_new_object();
+
+	json_object_object_add(p, "source", json_object_new_string(uri));
+	if (apply->dry_run && !strcmp(method, "AddSource")) {
+		did(apply, "add source", uri);
+		return check(apply, p);
+	}
+	return act(apply, !strcmp(method, "AddSource") ? "add source" : "remove source", uri,
+		   method, p);
+}
+
+/* New ones first, so that there is always one; but not more than there may be. */
+static int change_sources(struct apply *apply)
+{
+	struct json_object *have = NULL, *want = apply->want.sources;
+	const char *uri;
+	int status = 0;
+	size_t i;
+
+	json_object_object_get_ex(apply->have, "sources", &have);
+	for (i = 0; i < json_object_array_length(want) && !status; i++) {
+		uri = json_object_get_string(json_object_array_get_idx(want, i));
+		if (!find(have, "uri", uri))
+			status = change_source(apply, "AddSource", uri);
+	}
+	for (i = 0; have && i < json_object_array_length(have) && !status; i++)
+		if (!sluice_json_string(json_object_array_get_idx(have, i), "uri", &uri) &&
+		    !find(want, NULL, uri))
+			status = change_source(apply, "RemoveSource", uri);
+	return status;
+}
+
+static int change_limits(struct apply *apply, const struct sluice_deployment *have)
+{
+	const struct sluice_manifest *want = &apply->want;
+	bool min = want->has_min && want->min_rate != have->min_rate;
+	bool max = want->has_max && want->max_rate != have->max_rate;
+	struct json_object *p;
+
+	if (!min && !max)
+		return 0;
+	p = json_object_new_object();
+	if (min)
+		json_object_object_add(p, "min_rate", json_object_new_uint64(want->min_rate));
+	if (max)
+		json_object_object_add(p, "max_rate", json_object_new_uint64(want->max_rate));
+	return act(apply, "change limits of", want->name, "Limit", p);
+}
+
+/* An address without a port means the default one. */
+static bool same_address(struct json_object *want, struct json_object *have)
+{
+	const char *wanted = NULL, *is = "";
+	size_t len;
+
+	sluice_json_string(want, "address", &wanted);
+	sluice_json_string(want, "controller", &wanted);
+	sluice_json_string(have, "address", &is);
+	len = wanted ? strlen(wanted) : 0;
+	return !wanted || !strcmp(wanted, is) ||
+	       (!strncmp(wanted, is, len) && !strcmp(is + len, ":4420"));
+}
+
+static int change_exports(struct apply *apply, const struct sluice_deployment *have)
+{
+	struct json_object *want = apply->want.exports, *p, *one, *is;
+	size_t i, n = want ? json_object_array_length(want) : 0;
+	const char *kind;
+	int status = 0;
+
+	for (i = 0; i < n && !status; i++) {
+		one = json_object_array_get_idx(want, i);
+		if (sluice_json_string(one, "kind", &kind))
+			continue;
+		is = find(have->exports, "kind", kind);
+		if (!is)
+			status = add_export(apply, one);
+		else if (!same_address(one, is))
+			status = sluice_fail(apply->ctl, SLUICE_EXIT_MISMATCH,
+					     "Deployment %s is exported over %s at another address, perhaps to a host: run \"sluicectl unexport %s %s\" first.",
+					     apply->want.name, kind, apply->want.name, kind);
+	}
+	/* Without the key, exports are somebody else's. */
+	for (i = 0; want && have->exports && i < json_object_array_length(have->exports) && !status;
+	     i++) {
+		one = json_object_array_get_idx(have->exports, i);
+		if (sluice_json_string(one, "kind", &kind) || find(want, "kind", kind))
+			continue;
+		p = json_object_new_object();
+		json_object_object_add(p, "kind", json_object_new_string(kind));
+		status = act(apply, "end the export over", kind, "Unexport", p);
+	}
+	return status;
+}
+
+static int change(struct apply *apply)
+{
+	struct sluice_deployment have;
+	int status;
+
+	sluice_deployment_read(apply->have, &have);
+	if (strcmp(have.local, apply->want.local))
+		return sluice_fail(apply->ctl, SLUICE_EXIT_MISMATCH,
+				   "Deployment %s is on %s, not on %s: detach it first, or choose another name.",
+				   have.name, have.local, apply->want.local);
+	/* Of a complete one, neither the sources nor the copy matter any more. */
+	status = strcmp(have.state, "complete") ? change_sources(apply) : 0;
+	if (!status && strcmp(have.state, "complete"))
+		status = change_limits(apply, &have);
+	return status ? status : change_exports(apply, &have);
+}
+
+static int look(struct apply *apply)
+{
+	struct json_object *reply, *list;
+	int status;
+
+	status = sluice_client_call(apply->ctl, "Status", NULL, &reply);
+	if (status)
+		return status;
+	if (json_object_object_get_ex(reply, "deployments", &list) &&
+	    json_object_is_type(list, json_type_array))
+		apply->have = json_object_get(find(list, "name", apply->want.name));
+	json_object_put(reply);
+	return 0;
+}
+
+static void report(struct apply *apply, const char *path, int status)
+{
+	struct json_object *o;
+
+	if (!apply->ctl->json) {
+		if (!status && !json_object_array_length(apply->actions))
+			sluice_output_text(stdout, "%s: is as %s wants it\n", apply->want.name,
+					   path);
+		return;
+	}
+	o = json_object_new_object();
+	json_object_object_add(o, "file", json_object_new_string(path));
+	json_object_object_add(o, "name", json_object_new_string(apply->want.name));
+	json_object_object_add(o, "dry_run", json_object_new_boolean(apply->dry_run));
+	json_object_object_add(o, "ok", json_object_new_boolean(!status));
+	json_object_object_add(o, "actions", json_object_get(apply->actions));
+	json_object_object_add(o, "findings", json_object_get(apply->findings));
+	sluice_output_json(stdout, o);
+	json_object_put(o);
+}
+
+static int apply_file(struct sluice_ctl *ctl, const char *path, bool dry_run)
+{
+	struct apply apply = { .ctl = ctl, .dry_run = dry_run };
+	int status;
+
+	status = sluice_manifest_read(ctl, path, &apply.want);
+	if (status)
+		return status;
+	apply.actions = json_object_new_array();
+	apply.findings = json_object_new_array();
+	status = look(&apply);
+	if (!status)
+		status = apply.have ? change(&apply) : deploy_new(&apply);
+	report(&apply, path, status);
+	json_object_put(apply.actions);
+	json_object_put(apply.findings);
+	json_object_put(apply.have);
+	sluice_manifest_free(&apply.want);
+	return status;
+}
+
+static int is_manifest(const struct dirent *entry)
+{
+	size_t len = strlen(entry->d_name);
+
+	return entry->d_name[0] != '.' && len > 5 && !strcmp(entry->d_name + len - 5, ".json");
+}
+
+/* One that fails does not keep the others from being applied. */
+static int apply_directory(struct sluice_ctl *ctl, const char *path, bool dry_run)
+{
+	struct dirent **entries;
+	int n, i, status, first = 0;
+	char *file;
+
+	n = scandir(path, &entries, is_manifest, alphasort);
+	if (n < 0)
+		return sluice_fail(ctl, SLUICE_EXIT_USAGE, "%s cannot be read: %s.", path,
+				   strerror(errno));
+	for (i = 0; i < n; i++) {
+		if (asprintf(&file, "%s/%s", path, entries[i]->d_name) < 0)
+			file = NULL;
+		status = file ? apply_file(ctl, file, dry_run) : SLUICE_EXIT_FAILED;
+		if (status) {
+			/* main() prints only one, the last. */
+			if (i + 1 < n)
+				sluice_error_print(ctl);
+			if (!first)
+				first = status;
+		}
+		free(file);
+		free(entries[i]);
+	}
+	free(entries);
+	return first;
+}
+
+int sluice_cmd_apply(struct sluice_ctl *ctl, int argc, char **argv)
+{
+	struct sluice_args args = {
+		.ctl = ctl, .options = sluice_apply_options, .argc = argc, .argv = argv,
+	};
+	const char *path = DIRECTORY, *value;
+	bool dry_run = false;
+	struct stat st;
+	int id;
+
+	while ((id = sluice_args_next(&args, &value)) > 0)
+		dry_run = true;
+	if (id == SLUICE_ARGS_STOP)
+		return args.status;
+	if (args.words > 1)
+		return sluice_usage(ctl, "\"%s\" is one word too many.", argv[1]);
+	if (args.words)
+		path = argv[0];
+	if (!stat(path, &st) && S_ISDIR(st.st_mode))
+		return apply_directory(ctl, path, dry_run);
+	return apply_file(ctl, path, dry_run);
+}
