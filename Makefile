@@ -16,7 +16,7 @@ COMMON_SRC := $(wildcard libcommon/*.c)
 DAEMON_SRC := $(wildcard daemon/*.c)
 TOOLS_SRC := $(wildcard tools/*.c)
 COMMON_LIBS := -ljson-c -lcrypto
-DAEMON_LIBS := -luring -lnvme -lnbd -liscsi -lblkid -lsystemd -lpthread $(COMMON_LIBS)
+DAEMON_LIBS := -luring -lnvme -lnbd -liscsi -lblkid -lsystemd -lmicrohttpd -lpthread $(COMMON_LIBS)
 TOOLS_LIBS := -lsmartcols -lblkid -lext2fs -lcom_err $(COMMON_LIBS)
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))

@@ -48,19 +48,29 @@ static int set_level(void *field, const char *value, const char **why)
 	return 0;
 }
 
-static int set_seconds(void *field, const char *value, const char **why)
+static int set_number(void *field, const char *value, long min, long max)
 {
 	char *end;
-	long seconds;
+	long number;
 
 	errno = 0;
-	seconds = strtol(value, &end, 10);
-	*why = "is no number of seconds from 1 to 86400";
-	if (!isdigit((unsigned char)value[0]) || *end || errno || seconds < 1 ||
-	    seconds > MAX_SECONDS)
+	number = strtol(value, &end, 10);
+	if (!isdigit((unsigned char)value[0]) || *end || errno || number < min || number > max)
 		return -EINVAL;
-	*(int *)field = seconds;
+	*(int *)field = number;
 	return 0;
+}
+
+static int set_seconds(void *field, const char *value, const char **why)
+{
+	*why = "is no number of seconds from 1 to 86400";
+	return set_number(field, value, 1, MAX_SECONDS);
+}
+
+static int set_port(void *field, const char *value, const char **why)
+{
+	*why = "is no port from 1 to 65535, nor 0 for none";
+	return set_number(field, value, 0, 65535);
 }
 
 #define FIELD(name) offsetof(struct sluiced_config, name)
@@ -77,6 +87,8 @@ static const struct {
 	{ "log-level", FIELD(log_level), set_level },
 	{ "ctrl-loss-tmo", FIELD(ctrl_loss_s), set_seconds },
 	{ "ready-timeout", FIELD(ready_s), set_seconds },
+	{ "metrics-file", FIELD(metrics_file), set_path },
+	{ "metrics-port", FIELD(metrics_port), set_port },
 };
 
 void sluiced_config_default(struct sluiced_config *config)

@@ -15,6 +15,8 @@ struct sluiced_config {
 	char socket[PATH_MAX];
 	char credentials[PATH_MAX]; /* empty: wherever they are found */
 	char group[64];		    /* who may look at the status; empty: nobody but root */
+	char metrics_file[PATH_MAX]; /* empty: none */
+	int metrics_port; /* of 127.0.0.1; 0: none */
 	int log_level;
 	int ctrl_loss_s;
 	int ready_s; /* how long exports may take before we say ready */

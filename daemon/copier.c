@@ -147,8 +147,12 @@ static void commit_done(struct sluiced_commit *commit, int32_t res)
 		c->zero_bytes += (uint64_t)res * SLUICE_BLOCK_SIZE;
 	if (res > 0 && t->fetch.zero && t->fetch.block < c->scheduler.geo.image_blocks)
 		c->skipped_bytes += (uint64_t)res * SLUICE_BLOCK_SIZE;
-	if (res >= 0 && t->demand && !t->fetch.zero)
-		sluiced_throttle_waited(&c->throttle, t->fetch.blocks, now_us() - t->started_us);
+	if (res >= 0 && t->demand && !t->fetch.zero) {
+		uint64_t us = now_us() - t->started_us;
+
+		sluiced_throttle_waited(&c->throttle, t->fetch.blocks, us);
+		sluiced_histogram_note(&c->misses, us);
+	}
 	end_transfer(t, res < 0);
 	if (res < 0)
 		c->ops->commit_failed(c->ctx, res);

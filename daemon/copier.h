@@ -16,6 +16,7 @@
 
 #include "device.h"
 #include "holes.h"
+#include "histogram.h"
 #include "loop.h"
 #include "pool.h"
 #include "scheduler.h"
@@ -99,6 +100,7 @@ struct sluiced_copier {
 	uint64_t probe_at;
 
 	uint64_t fetched_bytes, demand_bytes, profile_bytes, zero_bytes;
+	struct sluiced_histogram misses;
 	uint64_t skipped_bytes;		/* of zero_bytes, of the image */
 };
 

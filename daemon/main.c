@@ -27,6 +27,7 @@
 #include "events.h"
 #include "job.h"
 #include "log.h"
+#include "metrics.h"
 #include "report.h"
 #include "restore.h"
 
@@ -46,6 +47,9 @@
 
 /* How soon what waits for us hears of the last export. */
 #define READY_POLL_MS		20
+
+/* What a Prometheus scrapes by default. */
+#define METRICS_MS		15000
 
 /* Wrong usage or settings: starting again does not help. */
 #define EXIT_USAGE		2
@@ -92,7 +96,10 @@ static const char help[] =
 	"  --ctrl-loss-tmo SECONDS  how long the kernel tries to reconnect an NVMe\n"
 	"                           source before it gives up the controller [600]\n"
 	"  --ready-timeout SECONDS  how long exports may take at most before systemd\n"
-	"                           is told that the service is up [30]\n";
+	"                           is told that the service is up [30]\n"
+
+	"  --metrics-file PATH      write figures there for node_exporter, *.prom\n"
+	"  --metrics-port PORT      answer HTTP with figures at 127.0.0.1:PORT\n";
 
 static int usage(const char *why, const char *what)
 {
@@ -141,6 +148,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 		{ "log-level", required_argument, NULL, 's' },
 		{ "ctrl-loss-tmo", required_argument, NULL, 's' },
 		{ "ready-timeout", required_argument, NULL, 's' },
+		{ "metrics-file", required_argument, NULL, 's' },
+		{ "metrics-port", required_argument, NULL, 's' },
 		{ 0 },
 	};
 	int c, index;
@@ -399,6 +408,21 @@ static void start_notifying(int ready_s)
 	}
 }
 
+/* Without them the daemon is as useful to hosts. */
+static void start_metrics(const struct sluiced_config *config)
+{
+	int err = 0;
+
+	if (config->metrics_file[0])
+		sluiced_metrics_write(&the_daemon, config->metrics_file, METRICS_MS);
+	if (config->metrics_port)
+		err = sluiced_metrics_listen(&the_daemon, config->metrics_port);
+	if (err)
+		sluiced_log(LOG_WARNING, "sluiced",
+			    "Metrics cannot be offered at 127.0.0.1:%d: %s.", config->metrics_port,
+			    strerror(-err));
+}
+
 static int serve(const struct sluiced_config *config)
 {
 	int err;
@@ -428,6 +452,7 @@ static int serve(const struct sluiced_config *config)
 						 strerror(-err));
 		return err;
 	}
+	start_metrics(config);
 	start_notifying(config->ready_s);
 	the_daemon.loop.after = sluiced_events_look;
 	err = sluiced_loop_run(&the_daemon.loop);

@@ -32,6 +32,13 @@ static void add_number(struct json_object *o, const char *key, uint64_t number)
 	json_object_object_add(o, key, json_object_new_uint64(number));
 }
 
+const char *sluiced_report_role(const struct sluiced_paths *paths, size_t i)
+{
+	if (paths->path[i].wrong)
+		return "wrong";
+	return i == paths->active ? "active" : "standby";
+}
+
 static struct json_object *sources_of(const struct sluiced_paths *paths)
 {
 	struct json_object *list = json_object_new_array(), *o;
@@ -40,8 +47,7 @@ static struct json_object *sources_of(const struct sluiced_paths *paths)
 	for (i = 0; i < paths->count; i++) {
 		o = json_object_new_object();
 		add_text(o, "uri", paths->path[i].uri);
-		add_text(o, "role", paths->path[i].wrong ? "wrong" :
-				    i == paths->active ? "active" : "standby");
+		add_text(o, "role", sluiced_report_role(paths, i));
 		json_object_array_add(list, o);
 	}
 	return list;

@@ -13,4 +13,7 @@ struct json_object *sluiced_report(const struct sluiced_deployment *d);
 /* "copying" and so on. */
 const char *sluiced_report_state(const struct sluiced_deployment *d);
 
+/* "active", "standby" or "wrong": of the source @i of @paths. */
+const char *sluiced_report_role(const struct sluiced_paths *paths, size_t i);
+
 #endif /* SLUICED_REPORT_H */

@@ -102,7 +102,8 @@ END_TEST
 START_TEST(all_that_is_wrong_is_said)
 {
 	write_file("c", "state-dir = here\nlog-level = loud\n\nnonsense\nready-timeout = 2\n");
-	write_file("c.d/x.conf", "ready-timeout = 0\n= 1\nctrl-loss-tmo = 5s\n");
+	write_file("c.d/x.conf", "ready-timeout = 0\n= 1\nctrl-loss-tmo = 5s\n"
+			     "metrics-port = 65536\n");
 	ck_assert_int_eq(sluiced_config_load(&config, path), -EINVAL);
 	ck_assert_str_eq(
 		logged,
@@ -112,7 +113,8 @@ START_TEST(all_that_is_wrong_is_said)
 		"3 c:4 \"nonsense\" is no line \"key = value\".\n"
 		"3 c.d/x.conf:1 ready-timeout: \"0\" is no number of seconds from 1 to 86400.\n"
 		"4 c.d/x.conf:2 There is no setting \"\"; it is ignored.\n"
-		"3 c.d/x.conf:3 ctrl-loss-tmo: \"5s\" is no number of seconds from 1 to 86400.\n");
+		"3 c.d/x.conf:3 ctrl-loss-tmo: \"5s\" is no number of seconds from 1 to 86400.\n"
+		"3 c.d/x.conf:4 metrics-port: \"65536\" is no port from 1 to 65535, nor 0 for none.\n");
 	/* The good ones count all the same. */
 	ck_assert_int_eq(config.ready_s, 2);
 }

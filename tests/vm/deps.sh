@@ -7,7 +7,7 @@ set -euo pipefail
 
 # Building: module, tools and daemon.
 packages=(build-essential pkg-config liburing-dev libnvme-dev libjson-c-dev
-	libblkid-dev libext2fs-dev libsystemd-dev libsmartcols-dev libnbd-dev libiscsi-dev python3-docutils)
+	libblkid-dev libext2fs-dev libsystemd-dev libsmartcols-dev libmicrohttpd-dev libnbd-dev libiscsi-dev python3-docutils)
 # The test kernel.
 packages+=(bc bison flex libelf-dev libssl-dev pahole cpio rsync kmod xz-utils lz4 patch)
 # The guests, the machine image and what runs in them.
@@ -20,6 +20,8 @@ packages+=(nbdkit qemu-utils tgt openssl keyutils)
 packages+=(bash-completion zsh python3-pexpect jq)
 # Clients that the benchmark compares with.
 packages+=(libnbd-bin open-iscsi)
+# A second opinion on metrics.
+packages+=(python3-prometheus-client)
 # Checkers.
 packages+=(sparse check spin clang clang-format libclang-rt-14-dev shellcheck codespell)
 

@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2317 # functions are called by name
+# In a guest: /dev/vda is an image, /dev/vdb a blank local disk. What an operator uses, with
+# the real daemon: files of deployments, events, figures, the live screen, completion.
+
+# shellcheck source=tests/guest/lib.sh
+. "${SLUICE_TOP:?}/tests/guest/lib.sh"
+# shellcheck source=tests/guest/assert.sh
+. "$SLUICE_TOP/tests/guest/assert.sh"
+
+ctl=$BIN/sluicectl
+figures=/run/sluice/sluice.prom
+operator() { "$SLUICE_TOP/tests/guest/operator.py" "$ctl" "$@"; }
+
+# want LIMITS: the file of the deployment.
+want() {
+	printf '{"name":"d","sources":["file:/dev/vda","file:/run/image"],"local":"/dev/vdb",
+		"limits":%s,"exports":[{"kind":"loop"}]}\n' "$1" >/tmp/d.json
+}
+
+# says NAME PATTERN COMMAND...: succeeds with that in what it prints.
+says() {
+	local name=$1 pattern=$2
+	shift 2
+	if "$@" >/tmp/says 2>&1 && grep -qE -- "$pattern" /tmp/says; then
+		ok "$name"
+	else
+		not_ok "$name: $(cat /tmp/says)"
+	fi
+}
+
+# happened CONDITION: an event, in jq, is there; it may take a moment.
+happened() {
+	for _ in $(seq $((100 * SLACK))); do
+		jq -es "any(.[]; $1)" /tmp/events >/dev/null && return
+		sleep 0.1
+	done
+	cat /tmp/events
+	return 1
+}
+
+# None of the copy is under way, so that what is looked at does not change.
+at_rest() {
+	local was='' now
+	for _ in $(seq $((100 * SLACK))); do
+		now=$("$ctl" status -o json | jq -c '.deployments | map([.fetched_bytes, .local_bytes])')
+		[ "$now" != "$was" ] || return 0
+		was=$now
+		sleep 1
+	done
+	return 1
+}
+
+mkdir -p /run/sluice
+mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
+ip link set lo up
+ln -s /dev/vda /run/image
+insmod "$SLUICE_KO"
+daemon_start --metrics-file "$figures" --metrics-port 9107
+
+says "doctor finds the module" '^ok +abi +Module and sluiced have ABI' \
+	bash -c "$ctl doctor || [ \$? = 17 ]"
+says "doctor finds the disks" '^ok +disk +vdb: ' bash -c "$ctl doctor || [ \$? = 17 ]"
+
+want '{"max_rate":"1M"}'
+head -c 16M /dev/vdb | md5sum >/tmp/before
+says "a dry run" 'd: content /dev/vdb: It is blank' "$ctl" apply /tmp/d.json --dry-run
+says "a dry run looks at each source" 'source file:/run/image: It has an image of 67108864' \
+	"$ctl" apply /tmp/d.json --dry-run
+check "a dry run changes nothing" diff /tmp/before <(head -c 16M /dev/vdb | md5sum)
+says "and deploys nothing" "no deployment" "$ctl" status
+
+"$ctl" events -o json >/tmp/events &
+says "apply formats a blank disk" 'd: format /dev/vdb' "$ctl" apply /tmp/d.json
+says "applied again it does nothing" 'd: is as' "$ctl" apply /tmp/d.json
+says "a dry run does so, too" 'd: is as' "$ctl" apply /tmp/d.json --dry-run
+check "the deployment is told of" happened '.event == "deployment" and .name == "d"'
+check "its state is told of" happened '.event == "state" and .state == "copying"'
+check "names complete" [ "$("$ctl" complete pause '' | cut -f1)" = d ]
+
+# Blocks that the copy has not come to.
+check "missing blocks are read" dd if=/dev/sluice0 of=/dev/null bs=64k skip=900 count=20 \
+	iflag=direct status=none
+"$ctl" pause >/dev/null
+check "a pause is told of" happened '.event == "state" and .state == "paused" and .previous == "copying"'
+check "the copy rests" at_rest
+check "figures are those of the status" operator metrics 9107 "$figures"
+check "watch on a terminal" operator watch "paused" "requests of the host wait" "from file:/dev/vda"
+
+says "a source is removed" "active +file:/run/image" "$ctl" source remove d file:/dev/vda
+check "another source is told of" happened \
+	'.event == "source" and .source == "file:/run/image" and .previous == "file:/dev/vda"'
+want '{"max_rate":"none"}'
+says "apply puts it back" 'd: add source file:/dev/vda' "$ctl" apply /tmp/d.json
+"$ctl" resume >/dev/null
+check "deployment completes" "$ctl" wait --timeout 300
+check "completion is told of" happened '.event == "state" and .state == "complete"'
+check "figures of a complete one" operator metrics 9107 "$figures"
+sed -i 's/vdb/vdc/' /tmp/d.json
+refused "another disk" 10 "is on /dev/vdb, not on /dev/vdc" "$ctl" apply /tmp/d.json
+sed -i 's/vdc/vdb/' /tmp/d.json
+check "detach" "$ctl" detach -o json
+check "its end is told of" happened '.event == "removed"'
+says "what a disk holds is seen" 'content /dev/vdb: It holds a deployment' \
+	"$ctl" apply /tmp/d.json --dry-run
+says "apply goes on with it" 'd: deploy to /dev/vdb' "$ctl" apply /tmp/d.json
+check "detach again" "$ctl" detach -o json
+dd if=/dev/zero of=/dev/vdb bs=1M status=none 2>/dev/null || true
+mke2fs -q -F /dev/vdb
+says "data is seen" 'HoldsData' bash -c "$ctl apply /tmp/d.json --dry-run -o json 2>&1 || [ \$? = 8 ]"
+refused_data() { "$ctl" apply /tmp/d.json >/tmp/says 2>&1; [ $? = 8 ]; }
+check "data is not overwritten" refused_data
+check "it is there" e2fsck -fn /dev/vdb
+daemon_kill TERM
+finish
