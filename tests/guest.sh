@@ -131,6 +131,7 @@ guest faults --memory 3072 ${SLUICE_STRESS:+--append kmemleak=on} --disk "$disk"
 guest profile --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/profile.sh \
 	recorded deployed restarted fitted
 guest operator --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/operator.sh
+guest service --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/service.sh
 guest kmod --append kmemleak=on --disk new:80M --disk new:80M --disk new:80M -- tests/guest/kmod.sh
 # make check-sources, too.
 for kind in nbd iscsi nvme paths; do

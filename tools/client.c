@@ -41,8 +41,9 @@ static int refuse_socket(struct sluice_ctl *ctl, int err)
 				   "it, or name its socket with --socket.", ctl->socket);
 	case EACCES:
 	case EPERM:
-		return sluice_fail(ctl, SLUICE_EXIT_NO_DAEMON, "Only root may talk to sluiced at "
-				   "%s; run sluicectl as root.", ctl->socket);
+		return sluice_fail(ctl, SLUICE_EXIT_NO_DAEMON, "Only root and the "
+				   "members of its group may talk to sluiced at %s; run sluicectl "
+				   "as root.", ctl->socket);
 	default:
 		return sluice_fail(ctl, SLUICE_EXIT_NO_DAEMON, "The socket %s cannot be used: %s.",
 				   ctl->socket, strerror(err));
