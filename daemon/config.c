@@ -12,12 +12,12 @@
 #include "log.h"
 
 /* As the kernel's own default: beyond it a target is taken for gone. */
-#define CTRL_LOSS_S 600
+#define CTRL_LOSS_S	600
 
 /* A disk comes within seconds of a boot; one that does not shall not hold all others up. */
-#define READY_S 30
+#define READY_S		30
 
-#define MAX_SECONDS 86400
+#define MAX_SECONDS	86400
 
 static int set_path(void *field, const char *value, const char **why)
 {
@@ -73,7 +73,7 @@ static int set_port(void *field, const char *value, const char **why)
 	return set_number(field, value, 0, 65535);
 }
 
-#define FIELD(name) offsetof(struct sluiced_config, name)
+#define FIELD(name)	offsetof(struct sluiced_config, name)
 
 static const struct {
 	const char *key;

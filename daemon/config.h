@@ -8,7 +8,7 @@
 
 #include <limits.h>
 
-#define SLUICED_CONFIG_FILE "/etc/sluice/sluice.conf"
+#define SLUICED_CONFIG_FILE	"/etc/sluice/sluice.conf"
 
 struct sluiced_config {
 	char state_dir[PATH_MAX];

@@ -8,14 +8,14 @@
 #include "log.h"
 
 /* What keeps an export down is an address, which comes with the network, or a module. */
-#define RETRY_MS 1000
+#define RETRY_MS	1000
 
 /*
  * From the export to the host's first request: a driver's handshake, or the firmware of
  * a machine that is switched on now.
  */
-#define EXPECT_CONNECT_MS 10000
-#define EXPECT_FIRMWARE_MS 30000
+#define EXPECT_CONNECT_MS	10000
+#define EXPECT_FIRMWARE_MS	30000
 
 const struct sluiced_export *sluiced_exporting_find(const struct sluiced_deployment *d,
 						    const char *kind)
@@ -199,9 +199,8 @@ static void add_done(struct sluiced_deployment *d, struct sluiced_task *task)
 	if (task->ok) {
 		adjust_deadline(d);
 		sluiced_throttle_expect(&d->copier.throttle, sluiced_now_ms(),
-					sluiced_export_shared(&task->exports[0])
-						? EXPECT_CONNECT_MS
-						: EXPECT_FIRMWARE_MS);
+					sluiced_export_shared(&task->exports[0]) ?
+						EXPECT_CONNECT_MS : EXPECT_FIRMWARE_MS);
 		sluiced_log(LOG_NOTICE, d->record.name, "Exported over %s%s%s.",
 			    task->exports[0].kind, task->exports[0].address[0] ? " at " : "",
 			    task->exports[0].address);
@@ -290,8 +289,8 @@ static void remove_done(struct sluiced_deployment *d, struct sluiced_task *task)
 	answer(d, task->ok ? NULL : &task->fault);
 }
 
-void sluiced_exporting_remove(struct sluiced_deployment *d, const char *kind, sluiced_answer_t to,
-			      void *ctx)
+void sluiced_exporting_remove(struct sluiced_deployment *d, const char *kind,
+			      sluiced_answer_t to, void *ctx)
 {
 	struct sluiced_task *task = &d->task;
 	size_t i;

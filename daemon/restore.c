@@ -18,7 +18,7 @@
 #include "sysfs.h"
 
 /* A disk or a module that comes late, at boot, comes within seconds. */
-#define RETRY_MS 1000
+#define RETRY_MS	1000
 
 static void restore(struct sluiced_deployment *d);
 
