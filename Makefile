@@ -87,12 +87,18 @@ install-user: user doc
 	for page in $(MAN_PAGES); do \
 		$(INSTALL_DATA) $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit; \
 	done
-	install -d $(DESTDIR)$(SYSCONF)/sluice/sluice.conf.d
+	$(INSTALL_DATA) tools/completion/sluicectl.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/sluicectl
+	$(INSTALL_DATA) tools/completion/_sluicectl \
+		$(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_sluicectl
+	install -d $(DESTDIR)$(SYSCONF)/sluice/sluice.conf.d $(DESTDIR)$(SYSCONF)/sluice/deployments.d
 	$(INSTALL_DATA) $(P)/sluice.conf $(DESTDIR)$(SYSCONF)/sluice/sluice.conf
 	install -d $(DESTDIR)$(LIB)/systemd/system
-	sed 's,@sbindir@,$(PREFIX)/sbin,' $(P)/systemd/sluiced.service \
-		>$(DESTDIR)$(LIB)/systemd/system/sluiced.service
-	chmod 644 $(DESTDIR)$(LIB)/systemd/system/sluiced.service
+	for unit in $(notdir $(wildcard $(P)/systemd/*.service)); do \
+		sed 's,@sbindir@,$(PREFIX)/sbin,; s,@bindir@,$(PREFIX)/bin,' $(P)/systemd/$$unit \
+			>$(DESTDIR)$(LIB)/systemd/system/$$unit && \
+		chmod 644 $(DESTDIR)$(LIB)/systemd/system/$$unit || exit; \
+	done
 	$(INSTALL_DATA) $(P)/systemd/udev.rules $(DESTDIR)$(LIB)/udev/rules.d/65-sluice.rules
 	$(INSTALL_DATA) $(P)/systemd/modprobe.conf $(DESTDIR)$(LIB)/modprobe.d/sluice.conf
 	$(INSTALL_DATA) $(P)/systemd/modules-load.conf $(DESTDIR)$(PREFIX)/lib/modules-load.d/sluice.conf

@@ -3,4 +3,5 @@
 # deps.sh: install the Debian packages that making and testing packages needs, beside
 # those of tests/vm/deps.sh.
 
-exec "$(dirname "$0")/../vm/deps.sh" debhelper dh-dkms dpkg-dev lintian rpm fakeroot
+exec "$(dirname "$0")/../vm/deps.sh" debhelper dh-dkms dpkg-dev lintian rpm fakeroot \
+	libmicrohttpd-dev

@@ -19,7 +19,7 @@ packages=(systemd-sysv udev dbus kmod login iproute2 zstd initramfs-tools lsof
 	linux-image-amd64 linux-headers-amd64 dkms)
 # What Sluice's packages depend on: the test has no mirror inside.
 packages+=(liburing2 libnvme1 libnbd0 libiscsi7 libblkid1 libsystemd0 libjson-c5 libssl3
-	libsmartcols1 libmicrohttpd12)
+	libsmartcols1 libmicrohttpd12 libext2fs2 libcom-err2)
 
 overlay() {
 	mkdir -p "$1"/etc/{initramfs-tools/conf.d,systemd/system/multi-user.target.wants,systemd/network} \

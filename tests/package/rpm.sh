@@ -76,13 +76,18 @@ left_behind() {
 shopt -s nullglob
 check "packages are made" tools/packaging/rpm.sh "$version" "$out" --with kmod \
 	--define "kernel_release $release"
-check "files of sluice" files_are sluice /etc/sluice /etc/sluice/sluice.conf \
-	/etc/sluice/sluice.conf.d /usr/bin/sluicectl /usr/lib/modprobe.d/sluice.conf \
-	/usr/lib/modules-load.d/sluice.conf /usr/lib/systemd/system/sluiced.service \
+mapfile -t pages < <(git ls-files 'Documentation/man/*.rst' |
+	sed -E 's,.*/(.*\.(.))\.rst,/usr/share/man/man\2/\1,')
+mapfile -t units < <(git ls-files 'tools/packaging/systemd/*.service' |
+	sed 's,.*/,/usr/lib/systemd/system/,')
+check "files of sluice" files_are sluice /etc/sluice /etc/sluice/deployments.d \
+	/etc/sluice/sluice.conf /etc/sluice/sluice.conf.d \
+	/usr/share/bash-completion/completions/sluicectl \
+	/usr/share/zsh/vendor-completions/_sluicectl /usr/bin/sluicectl /usr/lib/modprobe.d/sluice.conf \
+	/usr/lib/modules-load.d/sluice.conf \
 	/usr/lib/sysusers.d/sluice.conf /usr/lib/tmpfiles.d/sluice.conf \
 	/usr/lib/udev/rules.d/65-sluice.rules /usr/sbin/sluiced \
-	/usr/share/man/man5/sluice.conf.5 /usr/share/man/man8/sluicectl.8 \
-	/usr/share/man/man8/sluiced.8
+	"${pages[@]}" "${units[@]}"
 mapfile -t files < <(module_files)
 check "files of sluice-dkms" files_are sluice-dkms "${files[@]}"
 check "files of kmod-sluice" files_are kmod-sluice "/lib/modules/$release/extra/sluice.ko"

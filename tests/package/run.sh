@@ -39,7 +39,7 @@ packages() {
 offer() {
 	cp "$@" "$card_job/repo/"
 	(cd "$card_job/repo" && dpkg-scanpackages -m . >Packages 2>/dev/null)
-	card_run 60 'apt-get -q update'
+	card_run 60 'apt-get -qq update'
 }
 
 value() { sed -n "s/.*\"$1\": *\"\{0,1\}\([^,\"}]*\).*/\1/p" | head -1; }
