@@ -12,11 +12,11 @@ mkdir -p build/check build/tests
 make -s user guest-tools >&2
 names=("$@")
 
-# flavour_of NAME: its kernel. The sources' tests are of the daemon and of what servers do
-# to it; a kernel that checks itself takes three times as long for them.
+# flavour_of NAME: its kernel. Some tests are of the daemon and of what servers do to it;
+# a kernel that checks itself takes three times as long for them.
 flavour_of() {
 	case $1 in
-	sources-*) echo "${KERNEL_FLAVOUR:-plain}" ;;
+	sources-* | profile | operator | service | eta) echo "${KERNEL_FLAVOUR:-plain}" ;;
 	*) echo "${KERNEL_FLAVOUR:-kasan}" ;;
 	esac
 }
@@ -105,7 +105,7 @@ debian() {
 	wanted "$1" "${names[@]}" || return 0
 	SLUICE_XZ=$(tests/image/forms.sh)/debian.img.xz
 	export SLUICE_XZ
-	guest "$1" --memory 3072 --disk "$(dirname "$SLUICE_XZ")/disk,snapshot" --disk new:2200M --timeout 900 \
+	guest "$1" --memory 3072 --disk "$(dirname "$SLUICE_XZ")/disk,snapshot" --disk new:1100M --timeout 900 \
 		--qemu "-netdev user,id=web,restrict=on,guestfwd=tcp:10.0.2.100:10809-cmd:$SLUICE_TOP/tests/guest/serve-xz.sh" \
 		--qemu "-device virtio-net-pci,netdev=web" -- tests/guest/sources-debian.sh "${@:2}"
 }

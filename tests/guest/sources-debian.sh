@@ -27,7 +27,7 @@ daemon_start
 load_start() {
 	fio --filename="$HOST" --direct=1 --ioengine=libaio --randseed="$RANDOM" \
 		--output="$OUT/fio-$1.log" \
-		--name=verify --offset=1G --size=16M --rw=randwrite --bsrange=512-64k \
+		--name=verify --offset=640M --size=16M --rw=randwrite --bsrange=512-64k \
 		--bs_unaligned=0 --blockalign=512 --iodepth=8 --verify=crc32c --verify_fatal=1 \
 		--do_verify=1 --verify_backlog=64 --fsync=32 --end_fsync=1 &
 	verifier=$!
@@ -64,19 +64,19 @@ under_load() {
 
 file() {
 	soil
-	under_load file "file:$IMAGE" 1400
+	under_load file "file:$IMAGE" 400
 }
 
 nbd_nbdkit() {
 	nbdkit_up nbdkit 10809 file "$IMAGE"
-	under_load nbdkit "nbd://$SRV" 1400
+	under_load nbdkit "nbd://$SRV" 400
 	unserve nbdkit
 }
 
 nbd_qcow2() {
 	serve qemu qemu-nbd -r -t -e 4 -f qcow2 -b "$SRV" -p 10810 -x image "$FORMS/debian.qcow2"
 	listening 10810
-	under_load qcow2 "nbd://$SRV:10810/image" 1400
+	under_load qcow2 "nbd://$SRV:10810/image" 400
 	unserve qemu
 }
 
@@ -91,7 +91,7 @@ nbd_http_xz() {
 
 iscsi_tgt() {
 	tgt_up "$IMAGE" thin_provisioning=1
-	under_load tgt "iscsi://$SRV/$IQN/1" 1400
+	under_load tgt "iscsi://$SRV/$IQN/1" 400
 	unserve tgtd
 }
 
@@ -102,7 +102,12 @@ iscsi_lio() {
 }
 
 nvme_tcp() {
-	nvme_serve "$IMAGE"
+	local loop
+
+	modprobe loop
+	# Of a file nvmet makes a disk with the blocks of its file system, not the image's.
+	loop=$(losetup --find --show --direct-io=on "$IMAGE")
+	nvme_serve "$loop"
 	under_load NVMe "$NVME"
 	nvme_unserve
 }
