@@ -134,7 +134,7 @@ iscsi_slow() {
 	dmsetup remove delayed
 }
 
-# A target that takes reads of 64 KiB, and two commands at a time.
+# A target that takes reads of 64 KiB, and 16 commands at a time.
 iscsi_limits() {
 	local null=$CONFIGFS/nullb/nullb0 statistics=$LIO/core/iblock_0/image/statistics/scsi_lu
 
@@ -147,7 +147,7 @@ iscsi_limits() {
 	dd if=/dev/vda of=/dev/nullb0 bs=1M oflag=direct status=none
 	lio_up iblock udev_path=/dev/nullb0,readonly=1
 	echo 0 >"$TPG/enable"
-	echo 2 >"$TPG/attrib/default_cmdsn_depth"
+	echo 16 >"$TPG/attrib/default_cmdsn_depth"
 	echo 1 >"$TPG/enable"
 	whole "iscsi://$SRV:3261/$IQN/0" /dev/vda "LIO with limits"
 	check "LIO with limits: they were asked for ($(cat "$statistics/num_cmds") commands)" \
