@@ -182,10 +182,11 @@ deployed() {
 
 	[ "$(lsblk -dno MAJ:MIN /dev/vda | tr -d ' ')" = 254:0 ] || die "vda has another number"
 	# By the pace, not beside each other: so that the source sees an order.
-	deploy --paused --max-rate 512K --profile /tmp/one.profile >/dev/null
+	deploy --paused --max-rate 128K --profile /tmp/one.profile >/dev/null
 	reads_start
 	"$ctl" resume d >/dev/null
 	check "the profile is what is fetched first" [ "$(status phase)" = profile ]
+	"$ctl" limit d --max-rate 1M >/dev/null
 	check "then the rest" until_status phase image
 	sleep 1
 	"$ctl" pause d >/dev/null
@@ -208,7 +209,7 @@ deployed() {
 restarted() {
 	local before
 
-	deploy --max-rate 512K --profile /tmp/one.profile >/dev/null
+	deploy --max-rate 128K --profile /tmp/one.profile >/dev/null
 	sleep 2
 	check "the profile is under way" [ "$(status phase)" = profile ]
 	daemon_kill KILL 2>/dev/null || true
