@@ -93,6 +93,7 @@ static struct json_object *parameters_of(struct apply *apply, bool format)
 		json_object_object_add(p, "min_rate", json_object_new_uint64(want->min_rate));
 	if (want->has_max)
 		json_object_object_add(p, "max_rate", json_object_new_uint64(want->max_rate));
+	sluice_profile_put(p, &want->profile);
 	/* The first with the rest: if it cannot be made, nothing is. */
 	if (want->exports && json_object_array_length(want->exports))
 		export = json_object_array_get_idx(want->exports, 0);

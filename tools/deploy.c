@@ -199,18 +199,6 @@ static struct json_object *sources_of(const struct request *req)
 	return list;
 }
 
-/* Without comments, and so within what a message may have. */
-static void add_profile(struct json_object *obj, const struct sluice_profile *profile)
-{
-	char *text;
-	size_t len;
-
-	if (!profile->count || sluice_profile_print(profile, NULL, &text, &len))
-		return;
-	json_object_object_add(obj, "profile", json_object_new_string_len(text, len));
-	free(text);
-}
-
 /* Says so, for people, when the profile does not fit the image. */
 static void note_profile(struct sluice_ctl *ctl, struct json_object *reply)
 {
@@ -248,7 +236,7 @@ static struct json_object *parameters_of(const struct request *req)
 		json_object_object_add(obj, "force", json_object_new_boolean(true));
 	if (req->paused)
 		json_object_object_add(obj, "paused", json_object_new_boolean(true));
-	add_profile(obj, &req->profile);
+	sluice_profile_put(obj, &req->profile);
 	if (req->export.kind) {
 		json_object_object_add(obj, "export", json_object_new_string(req->export.kind));
 		json_object_object_add(obj, "export_options",

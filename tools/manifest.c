@@ -58,6 +58,7 @@ static const struct key file_keys[] = {
 	{ "local", TEXT, true, 0, NULL },
 	{ "size", TEXT, false, 0, NULL },
 	{ "format", BOOLEAN, false, 0, NULL },
+	{ "profile", TEXT, false, 0, NULL },
 	{ "limits", OBJECT, false, 0, limit_keys },
 	{ "exports", OBJECTS, false, 0, export_keys },
 	{ 0 },
@@ -265,6 +266,17 @@ static void fill(struct sluice_manifest *manifest)
 		manifest->deadline_ms = json_object_get_uint64(value);
 }
 
+static int read_profile(struct reader *reader, struct sluice_manifest *manifest)
+{
+	const char *path;
+
+	if (sluice_json_string(manifest->file, "profile", &path))
+		return 0;
+	if (path[0] != '/')
+		return wrong(reader, "$.profile", "is no absolute path");
+	return sluice_profile_read(reader->ctl, path, &manifest->profile);
+}
+
 int sluice_manifest_read(struct sluice_ctl *ctl, const char *path,
 			 struct sluice_manifest *manifest)
 {
@@ -284,6 +296,8 @@ int sluice_manifest_read(struct sluice_ctl *ctl, const char *path,
 	if (!status && manifest->min_rate && manifest->max_rate &&
 	    manifest->min_rate > manifest->max_rate)
 		status = wrong(&reader, "$.limits", "has a min_rate above max_rate");
+	if (!status)
+		status = read_profile(&reader, manifest);
 	if (status)
 		sluice_manifest_free(manifest);
 	return status;
@@ -292,6 +306,7 @@ int sluice_manifest_read(struct sluice_ctl *ctl, const char *path,
 void sluice_manifest_free(struct sluice_manifest *manifest)
 {
 	json_object_put(manifest->file);
+	sluice_profile_free(&manifest->profile);
 	*manifest = (struct sluice_manifest){ 0 };
 }
 

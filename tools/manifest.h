@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "profile_file.h"
+
 struct json_object;
 struct sluice_ctl;
 
@@ -20,6 +22,7 @@ struct sluice_manifest {
 	bool has_min, has_max;
 	uint64_t min_rate, max_rate;		/* bytes a second; 0: none */
 	uint64_t deadline_ms;			/* 0: not given */
+	struct sluice_profile profile;		/* of the file that is named; empty: none */
 };
 
 /*

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <json-c/json.h>
+
 #include "command.h"
 #include "output.h"
 
@@ -59,4 +61,16 @@ int sluice_profile_write(struct sluice_ctl *ctl, const struct sluice_profile *p,
 	fwrite(text, 1, len, stdout);
 	free(text);
 	return 0;
+}
+
+void sluice_profile_put(struct json_object *parameters, const struct sluice_profile *p)
+{
+	char *text;
+	size_t len;
+
+	/* Without comments, and so within what a message may have. */
+	if (!p->count || sluice_profile_print(p, NULL, &text, &len))
+		return;
+	json_object_object_add(parameters, "profile", json_object_new_string_len(text, len));
+	free(text);
 }

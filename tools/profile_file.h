@@ -5,6 +5,7 @@
 
 #include "profile.h"
 
+struct json_object;
 struct sluice_ctl;
 
 /*
@@ -16,6 +17,9 @@ int sluice_profile_read(struct sluice_ctl *ctl, const char *path, struct sluice_
 /* Prints @p with @comment, or without where that is NULL, on stdout. */
 int sluice_profile_write(struct sluice_ctl *ctl, const struct sluice_profile *p,
 			 const char *comment);
+
+/* Adds @p, unless it is empty, to the parameters of Deploy. */
+void sluice_profile_put(struct json_object *parameters, const struct sluice_profile *p);
 
 /* "sluicectl profile from-paths IMAGE LIST". */
 int sluice_profile_from_paths(struct sluice_ctl *ctl, const char *image, const char *list,

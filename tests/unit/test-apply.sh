@@ -97,7 +97,10 @@ done <<-END
 	{$good,"sources":[]}|$.sources is no array of texts with at least one
 	{$good,"sources":["http://x"]}|$.sources[0] cannot be used
 	{$good,"local":"vdb"}|$.local is no absolute path
+	{$good,"profile":"x"}|$.profile is no absolute path
 END
+printf 'sluice-profile 1\n0 many\n' >"$tmp/boot"
+apply "{$good,\"profile\":\"$tmp/boot\"}"; expect "a wrong profile" 2 "$tmp/boot:2: The length"
 apply '{"name":'; expect "half a file" 2 "cannot be used: The message"
 apply "{$good} {}"; expect "two objects" 2 "cannot be used"
 apply "[]"; expect "an array" 2 "not a JSON object"
@@ -117,6 +120,12 @@ have() { # KEYS
 	printf '%s %s\n' Limit "$ok" AddSource "$ok" RemoveSource "$ok" Export "$ok" Unexport "$ok"
 }
 
+printf 'sluice-profile 1\n4K 4K\n' >"$tmp/boot"
+fake <<<"$none"$'\n'"Deploy $ok"
+apply "{$good,\"profile\":\"$tmp/boot\"}"
+calls "one with a profile" Status Deploy
+grep -qF '"profile":"sluice-profile 1\n4096 4096\n"' "$tmp/calls"; rc=$?
+expect "the profile" 0 ""
 fake <<<"$none"$'\n'"Deploy $ok"
 apply "{$good,\"limits\":{\"max_rate\":\"1M\"},\"exports\":[{\"kind\":\"pci\",\"controller\":\"c\"}]}"
 expect "a new one" 0 "d: deploy to /dev/vdb"
