@@ -185,13 +185,13 @@ END_TEST
  */
 struct host {
 	bool misses;
-	uint64_t full, seq;
+	uint64_t full, seq, us;		/* us: the latency now; 0: without the copy */
 	uint64_t worst;			/* latency of the last half, in microseconds */
 };
 
 static uint64_t live(struct sluiced_throttle *t, uint64_t *now, uint64_t ms, struct host *host)
 {
-	uint64_t bytes = 0, tick = 0, end = *now + ms, us = 1000, i;
+	uint64_t bytes = 0, tick = 0, end = *now + ms, us = host->us ? host->us : 1000, i;
 
 	host->worst = 0;
 	while (*now < end) {
@@ -292,6 +292,21 @@ START_TEST(local_reads_are_given_way)
 }
 END_TEST
 
+/* It came when the copy was at full speed: what its disk could do nobody has seen. */
+START_TEST(the_host_is_looked_at_by_itself)
+{
+	struct host host = { .full = 200 * MIB, .us = 6000 };
+	struct sluiced_throttle t;
+	uint64_t now = 1000;
+
+	sluiced_throttle_init(&t, 4 * MIB, 0, now);
+	live(&t, &now, 250, &host);
+	host.us = 6000;
+	live(&t, &now, 20000, &host);
+	ck_assert_uint_le(host.worst, 2000);
+}
+END_TEST
+
 /* What the copy may have in flight fills 10 Gb/s of 1 ms, and no more than its pool. */
 START_TEST(depth_is_bounded_and_enough)
 {
@@ -366,6 +381,7 @@ int main(void)
 	tcase_add_test(tcase, grows_while_the_host_bears_it);
 	tcase_add_test(tcase, stays_where_the_host_bears_it);
 	tcase_add_test(tcase, local_reads_are_given_way);
+	tcase_add_test(tcase, the_host_is_looked_at_by_itself);
 	tcase_add_test(tcase, depth_is_bounded_and_enough);
 	tcase_add_test(tcase, the_profile_waits_for_the_ceiling_only);
 	tcase_add_test(tcase, absurd_rates_do_not_overflow);
