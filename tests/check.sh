@@ -52,7 +52,7 @@ step build make -j"$(nproc)" user
 run static tests/static.sh &
 run unit tests/unit.sh &
 # No deadline of anything is tight in these.
-run crash tests/crash/run.sh 20000 1 10 &
+run crash tests/crash/run.sh 8000 1 4 &
 wait
 account static
 account unit

@@ -59,11 +59,11 @@ for run in $(seq "${RUNS:-5}"); do
 		clone_up $region
 		[ $region != 8 ] || each_read dm_clone /dev/mapper/clone dm_clone_again $run
 		writes dm_clone_$((region / 2))k /dev/mapper/clone 1$run
-		flushes dm_clone_$((region / 2))k /dev/mapper/clone 2$run
+		flushes dm_clone_$((region / 2))k /dev/mapper/clone 2"$run"
 		clone_down
 	done
 	sluice_up --max-rate 4M
-	each_read sluice /dev/sluice0 sluice_again $run
+	each_read sluice /dev/sluice0 sluice_again "$run"
 	writes sluice /dev/sluice0 1$run
 	flushes sluice /dev/sluice0 2$run
 	sluice_down
