@@ -77,6 +77,13 @@ scripts() {
 }
 check shellcheck scripts
 
+spelling() {
+	# shellcheck disable=SC2046
+	codespell --quiet-level=3 --ignore-words-list=inflight,padd \
+		$(sources | grep -v -e /corpus/ -e '^LICENSES/')
+}
+check spelling spelling
+
 spdx() {
 	local f bad=0
 	for f in $(sources); do

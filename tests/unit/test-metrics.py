@@ -3,7 +3,9 @@
 """test-metrics.py [SLUICECTL]: a real sluiced, without deployments, says its figures over HTTP
 and in a file, in a way that strict readers take. Last line: "N passed, N failed"."""
 
+import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -92,6 +94,15 @@ with tempfile.TemporaryDirectory() as tmp:
                   "Content-Length: 3\r\n\r\nabc").split("\r\n")[0])
         check("no HTTP", ask(port, "nonsense\r\n\r\n") == "" or
               " 400 " in ask(port, "nonsense\r\n\r\n").split("\r\n")[0])
+
+        # A dashboard of figures that there are.
+        with open(TOP + "/Documentation/grafana.json", encoding="utf-8") as file:
+            dashboard = json.load(file)
+        used = {name for panel in dashboard["panels"] for target in panel["targets"]
+                for name in re.findall(r"sluice_[a-z_]+", target["expr"])}
+        known = set(names) | {name + "_bucket" for name in names} | {
+            line.split()[2] for line in body.splitlines() if line.startswith("# TYPE")}
+        check(f"the dashboard's figures {used - known}", used and used <= known)
 
         # Who says nothing keeps nobody else from being answered.
         idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(4)]
