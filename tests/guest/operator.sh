@@ -11,7 +11,7 @@
 
 ctl=$BIN/sluicectl
 figures=/run/sluice/sluice.prom
-operator() { "$SLUICE_TOP/tests/guest/operator.py" "$ctl" "$@"; }
+look() { "$SLUICE_TOP/tests/guest/look.py" "$ctl" "$@"; }
 
 # want LIMITS: the file of the deployment.
 want() {
@@ -85,8 +85,8 @@ check "missing blocks are read" dd if=/dev/sluice0 of=/dev/null bs=64k skip=900 
 "$ctl" pause >/dev/null
 check "a pause is told of" happened '.event == "state" and .state == "paused" and .previous == "copying"'
 check "the copy rests" at_rest
-check "figures are those of the status" operator metrics 9107 "$figures"
-check "watch on a terminal" operator watch "paused" "requests of the host wait" "from file:/dev/vda"
+check "figures are those of the status" look metrics 9107 "$figures"
+check "watch on a terminal" look watch "paused" "requests of the host wait" "from file:/dev/vda"
 
 says "a source is removed" "active +file:/run/image" "$ctl" source remove d file:/dev/vda
 check "another source is told of" happened \
@@ -96,7 +96,7 @@ says "apply puts it back" 'd: add source file:/dev/vda' "$ctl" apply /tmp/d.json
 "$ctl" resume >/dev/null
 check "deployment completes" "$ctl" wait --timeout 300
 check "completion is told of" happened '.event == "state" and .state == "complete"'
-check "figures of a complete one" operator metrics 9107 "$figures"
+check "figures of a complete one" look metrics 9107 "$figures"
 sed -i 's/vdb/vdc/' /tmp/d.json
 refused "another disk" 10 "is on /dev/vdb, not on /dev/vdc" "$ctl" apply /tmp/d.json
 sed -i 's/vdc/vdb/' /tmp/d.json

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""operator.py CTL metrics PORT FILE | CTL watch TEXT... : what sluiced's figures are beside
+"""look.py CTL metrics PORT FILE | CTL watch TEXT... : what sluiced's figures are beside
 its status, and what "sluicectl watch" shows on a terminal. Exits with 0 when all is right."""
 
 import json
