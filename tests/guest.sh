@@ -110,13 +110,8 @@ debian() {
 		--qemu "-device virtio-net-pci,netdev=web" -- tests/guest/sources-debian.sh "${@:2}"
 }
 
-# An image of 64 MiB without a hole: the same bytes every time.
 image=build/tests/random-64.img
-[ -s "$image" ] || {
-	openssl enc -aes-128-ctr -K 00 -iv 00 -in /dev/zero 2>/dev/null | head -c 64M >"$image.new" || true
-	mv "$image.new" "$image"
-}
-
+random_image $image
 disk=$image,snapshot
 # The longest first, so that none runs alone for long.
 guest refusals --memory 3072 --disk "$disk" --disk new:68M --disk new:16M -- \

@@ -6,7 +6,7 @@
 # shellcheck source=tests/bench/lib.sh
 . "${SLUICE_TOP:?}/tests/bench/lib.sh"
 
-mb=128
+mb=64
 bench_up $mb
 
 by_dd() {
@@ -30,14 +30,14 @@ by_clone() {
 
 by_sluice() {
 	written nullb0
-	sluice_up
+	sluice_up --max-rate none
 	copied nullb0 $((mb << 20))
 	result "copy_mb_s.$1" sluice "$RATE"
 	"$ctl" wait d --timeout 60 >/dev/null
 	sluice_down
 }
 
-for _ in $(seq "${RUNS:-3}"); do
+for _ in $(seq "${RUNS:-2}"); do
 	for rate in 1gbit 10gbit unlimited; do
 		if [ $rate = unlimited ]; then link none; else link 0.5ms $rate; fi
 		by_dd $rate

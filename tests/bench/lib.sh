@@ -145,10 +145,13 @@ clone_best() {
 
 clone_down() { dm_gone clone; }
 
-# requests DISK RW DEPTH OPTION...: by fio; IOPS, and US, the mean time of a request.
+# requests DISK RW DEPTH OPTION...: by fio; IOPS, US, the mean time of a request, and EACH,
+# the time by which there is one more.
 requests() {
 	fio --name=r --filename="$1" --rw="$2" --iodepth="$3" --direct=1 --ioengine=libaio \
 		--output-format=terse --output=/tmp/fio "${@:4}"
-	IFS=';' read -r IOPS US < <(cut -d';' -f8,40,49,81 /tmp/fio |
-		awk -F';' '{ printf "%d;%.1f\n", $1 + $3, ($1 * $2 + $3 * $4) / ($1 + $3) }')
+	IFS=';' read -r IOPS US EACH < <(cut -d';' -f8,40,49,81 /tmp/fio | awk -F';' '{
+		n = $1 + $3
+		printf "%d;%.1f;%.1f\n", n, ($1 * $2 + $3 * $4) / n, 1000000 / n
+	}')
 }

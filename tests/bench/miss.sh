@@ -9,63 +9,60 @@
 . "${SLUICE_TOP:?}/tests/bench/lib.sh"
 
 bench_up 64
-# Where the copy does not come to meanwhile.
-span=(--offset=32M --size=32M)
 
-# reads KEY WHO DISK DEPTH KIB SEED
+# Each kind has a part of the image of its own, where nothing is local before; all are
+# behind what the copy reaches meanwhile. Writes are 64 KiB apart, so that none finds a
+# region of dm-clone local that another one has fetched.
+
+# reads WHO DISK WHO_AGAIN SEED
 reads() {
-	requests "$3" randread "$4" --bs=4k "${span[@]}" --io_size="$5k" --randseed="$6"
-	# At depth 32 what counts is how many there are.
-	[ "$4" = 1 ] || US=$((1000000 / IOPS))
-	result "miss_us.$1" "$2" "$US"
+	local who
+
+	for who in "$1" "$3"; do
+		requests "$2" randread 1 --bs=4k --offset=8M --size=8M --io_size=1M --randseed="$4"
+		result miss_us.depth1 "$who" "$US"
+	done
+	for who in "$1" "$3"; do
+		requests "$2" randread 32 --bs=4k --offset=16M --size=16M --io_size=8M --randseed="$4"
+		# What counts here is how many there are.
+		result miss_us.depth32 "$who" "$EACH"
+	done
 }
 
-# each_read WHO DISK AGAIN SEED
-each_read() {
-	reads depth1 "$1" "$2" 1 1024 "$4"
-	reads depth1 "$3" "$2" 1 1024 "$4"
-	reads depth32 "$1" "$2" 32 8192 "$4$4"
-	reads depth32 "$3" "$2" 32 8192 "$4$4"
-}
-
-# writes WHO DISK SEED
+# writes WHO DISK
 writes() {
-	requests "$2" randwrite 1 --bs=4k "${span[@]}" --io_size=1M --randseed="$3"
+	requests "$2" write:60k 1 --bs=4k --offset=32M --size=8M
 	result first_write_us.4k "$1" "$US"
-	requests "$2" randwrite 1 --bs=512 "${span[@]}" --io_size=64k --randseed="$3$3"
+	requests "$2" write:65024 1 --bs=512 --offset=40M --size=8M
 	result first_write_us.512 "$1" "$US"
 }
 
-# flushes WHO DISK SEED: of blocks that were missing, and of the same ones again.
+# flushes WHO DISK: with writes to what was missing, and to the same blocks again.
 flushes() {
 	local key
 
 	for key in missing resident; do
-		requests "$2" randwrite 1 --bs=4k "${span[@]}" --io_size=1M --fsync=1 --randseed="$3"
-		result flush_us.$key "$1" $((1000000 / IOPS))
+		requests "$2" write:60k 1 --bs=4k --offset=48M --size=8M --fsync=1
+		result flush_us.$key "$1" "$EACH"
 	done
 }
 
-for run in $(seq "${RUNS:-5}"); do
-	requests "$REMOTE" randread 1 --bs=4k "${span[@]}" --io_size=1M --randseed=$run
-	result miss_us.depth1 remote "$US"
-	requests "$REMOTE" randread 32 --bs=4k "${span[@]}" --io_size=8M --randseed=$run$run
-	result miss_us.depth32 remote $((1000000 / IOPS))
-	reads depth1 local /dev/nullb2 1 1024 $run
-	reads depth32 local /dev/nullb2 32 8192 $run$run
-	writes local /dev/nullb2 $run
-	flushes local /dev/nullb2 $run
-	for region in 8 128; do
-		clone_up $region
-		[ $region != 8 ] || each_read dm_clone /dev/mapper/clone dm_clone_again $run
-		writes dm_clone_$((region / 2))k /dev/mapper/clone 1$run
-		flushes dm_clone_$((region / 2))k /dev/mapper/clone 2"$run"
+for run in $(seq "${RUNS:-2}"); do
+	reads remote "$REMOTE" remote_again "$run"
+	reads local_first /dev/nullb2 local "$run"
+	writes local /dev/nullb2
+	flushes local /dev/nullb2
+	for region in 4 64; do
+		clone_up $((region * 2))
+		[ $region != 4 ] || reads dm_clone /dev/mapper/clone dm_clone_again "$run"
+		writes dm_clone_${region}k /dev/mapper/clone
+		flushes dm_clone_${region}k /dev/mapper/clone
 		clone_down
 	done
 	sluice_up --max-rate 4M
-	each_read sluice /dev/sluice0 sluice_again "$run"
-	writes sluice /dev/sluice0 1$run
-	flushes sluice /dev/sluice0 2$run
+	reads sluice /dev/sluice0 sluice_again "$run"
+	writes sluice /dev/sluice0
+	flushes sluice /dev/sluice0
 	sluice_down
 done
 daemon_kill TERM || true

@@ -20,6 +20,7 @@ GROUPS = {
     "flush_us": ("a 4 KiB random write and its flush, depth 1", "us"),
     "copy_mb_s": ("the whole image, idle host", "MB/s"),
     "under_load": ("a host's 4 KiB requests (70/30) beside the copy", "see the metric"),
+    "memory": ("what deployments need of the card", "see the metric"),
 }
 
 
@@ -64,6 +65,14 @@ BOUNDS = [
     ("copy_mb_s", ("unlimited",), "sluice / dd", copy_ratio("unlimited"), ">=", 0.95),
     ("under_load", ("iops_kept",), "sluice", lambda f: f["sluice"], ">=", 0.90),
     ("under_load", ("p99_ratio",), "sluice", lambda f: f["sluice"], "<=", 1.5),
+    ("memory", ("kernel_mib",), "MiB a TiB of image",
+     lambda f: (f["1024_gib"] - f["1_gib"]) * 1024 / 1023, "<=", 40),
+    ("memory", ("daemon_peak_mib",), "at 1 TiB, without the pool's 32 MiB",
+     lambda f: f["1024_gib"] - 32, "<=", 64),
+    ("memory", ("ms_a_gib_of_holes",), "1 TiB / 32 GiB",
+     lambda f: f["1024_gib"] / f["32_gib"], "<=", 1.1),
+    ("memory", ("ms_a_gib_copied",), "64 deployments / 1",
+     lambda f: f["64_deployments"] / f["1_deployments"], "<=", 1.1),
 ]
 
 

@@ -57,13 +57,13 @@ by_nbdcopy() {
 
 # each KEY URI CLIENT ARGUMENT: in turn, over the links asked for.
 each() {
-	local rate run
+	local rate
 
 	# All programs are in memory once they have run.
 	"$3" warm "$4" >/dev/null
 	for rate in none 1gbit; do
 		if [ $rate = none ]; then link none; else link 0.5ms $rate; fi
-		for run in 1 2; do
+		for _ in $(seq "${RUNS:-2}"); do
 			"$3" "source.$1_${rate/none/unlimited}" "$4"
 			by_sluice "source.$1_${rate/none/unlimited}" "$2"
 		done
