@@ -62,6 +62,8 @@ nap() { read -rt "$1" -u "$never" || true; }
 link() {
 	local in
 
+	# What is on its way in a qdisc goes with it.
+	nap 1
 	for in in "" "nsenter --net=/run/netns/storage"; do
 		$in tc qdisc del dev sto root 2>/dev/null || true
 		[ "$1" = none ] || $in tc qdisc add dev sto root netem delay "$1" rate "$2" limit 10000

@@ -32,7 +32,7 @@ group() {
 # A processor whose string instructions count by the word, which is what copying costs
 # real ones; by the byte copies would hide all else.
 virtual=(--icount --memory 2048 --qemu "-cpu max,-la57,-erms,-fsrm")
-group cost --icount
+group cost "${virtual[@]}"
 group miss "${virtual[@]}"
 group copy "${virtual[@]}"
 group load "${virtual[@]}"
