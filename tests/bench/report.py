@@ -156,7 +156,7 @@ def print_table(document, groups):
         print(f"\n{group}: {what}; {unit}")
         for metric, figures in document[group].items():
             for who, s in figures.items():
-                spread = f"{s['min']} to {s['max']}" if len(s["runs"]) > 1 else "exact"
+                spread = f"{s['min']} to {s['max']}" if len(s["runs"]) > 1 else "one run"
                 print(f"  {metric:<22} {who:<20} {s['median']:>12}   {spread}")
     print(f"\n{'bound':<76} {'value':>8}    {'':<8}")
     for b in document["bounds"]:
