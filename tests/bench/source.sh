@@ -50,7 +50,7 @@ by_nbdcopy() {
 
 	now
 	start=$NOW
-	nbdcopy --no-extents --connections=4 --request-size=1048576 --requests=16 "$2" null:
+	nbdcopy --no-extents --connections=4 --threads=1 --request-size=1048576 --requests=16 "$2" null:
 	now
 	[ "$1" = warm ] || result "$1" client $((bytes / (NOW - start)))
 }
