@@ -124,7 +124,7 @@ guest faults --memory 3072 ${SLUICE_STRESS:+--append kmemleak=on} --disk "$disk"
 	tests/guest/faults.sh inv22_unreadable_source inv15_changing_image \
 	${SLUICE_STRESS:+inv21_local_disk inv28_silent_daemon}
 guest profile --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/profile.sh \
-	recorded deployed restarted fitted
+	recorded deployed fitted
 guest operator --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/operator.sh
 guest service --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/service.sh
 guest kmod --append kmemleak=on --disk new:80M --disk new:80M --disk new:80M -- tests/guest/kmod.sh
@@ -159,7 +159,8 @@ if [ ${#names[@]} != 0 ]; then
 		all_at_once all_at_once_disk_pulled
 	guest recorded --memory 2048 --disk new:140M --disk new:128M --disk new:80M --disk new:80M \
 		--disk new:80M -- tests/crash/guest.sh 64 0 "record 0 1 1200 10" "record 0 2 1200 130"
-	guest eta --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/profile.sh eta
+	guest profile-more --memory 3072 --disk "$disk" --disk new:68M -- \
+		tests/guest/profile.sh recorded restarted eta
 fi
 wait
 
