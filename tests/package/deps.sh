@@ -3,5 +3,4 @@
 # deps.sh: install the Debian packages that making and testing packages needs, beside
 # those of tests/vm/deps.sh.
 
-exec "$(dirname "$0")/../vm/deps.sh" debhelper dh-dkms dpkg-dev lintian rpm fakeroot \
-	libmicrohttpd-dev
+exec "$(dirname "$0")/../vm/deps.sh" debhelper dh-dkms dpkg-dev lintian rpm fakeroot

@@ -23,7 +23,7 @@ packages+=(libnbd-bin open-iscsi)
 # A second opinion on metrics.
 packages+=(python3-prometheus-client)
 # Checkers.
-packages+=(sparse check spin clang clang-format libclang-rt-14-dev shellcheck codespell)
+packages+=(systemd sparse check spin clang clang-format libclang-rt-14-dev shellcheck codespell)
 
 # The meta packages' names outlive kernel updates, and other than the
 # linux-image ones they pull in no kernel.
