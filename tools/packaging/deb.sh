@@ -21,7 +21,8 @@ date=$(source_date '%a, %d %b %Y %H:%M:%S %z')
 mkdir "$tree/debian/source"
 echo '3.0 (native)' >"$tree/debian/source/format"
 for file in "$tree"/debian/*.in; do
-	sed "s/@VERSION@/$version/g; s/@DATE@/$date/g" "$file" >"${file%.in}"
+	# Of a changelog its own format is all there may be.
+	sed "1{/^# SPDX/d}; s/@VERSION@/$version/g; s/@DATE@/$date/g" "$file" >"${file%.in}"
 	rm "$file"
 done
 cd "$tree"
