@@ -353,7 +353,8 @@ static uint64_t current_pace(const struct sluiced_throttle *t, uint64_t now, boo
 		return 0;
 	if (pressure == SLUICED_HITS && now < t->probe_end)
 		return max64(t->min_rate, STEP);
-	return t->pace_rate;
+	/* A floor that is new while the host waits has not been started from. */
+	return pressure == SLUICED_MISSES ? max64(t->pace_rate, t->min_rate) : t->pace_rate;
 }
 
 bool sluiced_throttle_ready(struct sluiced_throttle *t, uint64_t now)

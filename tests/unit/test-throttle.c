@@ -344,6 +344,21 @@ START_TEST(the_profile_waits_for_the_ceiling_only)
 }
 END_TEST
 
+START_TEST(a_floor_that_comes_while_the_host_waits_is_kept_to)
+{
+	struct sluiced_throttle t;
+
+	sluiced_throttle_init(&t, 0, 0, 0);
+	sluiced_throttle_miss(&t, 0);
+	ck_assert(!sluiced_throttle_ready(&t, 0));
+	sluiced_throttle_limit(&t, MIB, 0);
+	ck_assert(sluiced_throttle_ready(&t, 0));
+	sluiced_throttle_spend(&t, MIB);
+	ck_assert(!sluiced_throttle_ready(&t, 900));
+	ck_assert(sluiced_throttle_ready(&t, 1001));
+}
+END_TEST
+
 START_TEST(absurd_rates_do_not_overflow)
 {
 	struct sluiced_throttle t;
@@ -384,6 +399,7 @@ int main(void)
 	tcase_add_test(tcase, the_host_is_looked_at_by_itself);
 	tcase_add_test(tcase, depth_is_bounded_and_enough);
 	tcase_add_test(tcase, the_profile_waits_for_the_ceiling_only);
+	tcase_add_test(tcase, a_floor_that_comes_while_the_host_waits_is_kept_to);
 	tcase_add_test(tcase, absurd_rates_do_not_overflow);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
