@@ -98,6 +98,14 @@ static bool parse_rate(struct json_object *value, uint64_t *rate)
 		!sluice_parse_bytes(json_object_get_string(value), rate));
 }
 
+/* One with \u0000 inside is none to C. */
+static bool is_text(struct json_object *value)
+{
+	return json_object_is_type(value, json_type_string) &&
+	       strlen(json_object_get_string(value)) ==
+		       (size_t)json_object_get_string_len(value);
+}
+
 static int check_array(struct reader *reader, const char *at, struct json_object *value,
 		       const struct key *key)
 {
@@ -117,8 +125,7 @@ static int check_array(struct reader *reader, const char *at, struct json_object
 		if (key->type == OBJECTS)
 			status = check_object(reader, place, one, key->keys);
 		else
-			status = json_object_is_type(one, json_type_string) ?
-					 0 : wrong(reader, place, "is no text");
+			status = is_text(one) ? 0 : wrong(reader, place, "is no text");
 		if (status)
 			return status;
 	}
@@ -132,8 +139,7 @@ static int check_value(struct reader *reader, const char *at, struct json_object
 
 	switch (key->type) {
 	case TEXT:
-		if (!json_object_is_type(value, json_type_string) ||
-		    !json_object_get_string_len(value))
+		if (!is_text(value) || !json_object_get_string_len(value))
 			return wrong(reader, at, "is no text, or an empty one");
 		return 0;
 	case BOOLEAN:

@@ -97,6 +97,8 @@ done <<-END
 	{$good,"sources":[]}|$.sources is no array of texts with at least one
 	{$good,"sources":["http://x"]}|$.sources[0] cannot be used
 	{$good,"local":"vdb"}|$.local is no absolute path
+	{$good,"local":"/dev/vdb\u0000c"}|$.local is no text
+	{$good,"sources":["file:/srv/i.raw\u0000c"]}|$.sources[0] is no text
 	{$good,"profile":"x"}|$.profile is no absolute path
 END
 printf 'sluice-profile 1\n0 many\n' >"$tmp/boot"
