@@ -183,17 +183,18 @@ int sluiced_file_pread(struct sluiced_source *source, void *buf, size_t len, uin
 	return err;
 }
 
-int sluiced_file_check(struct sluiced_source *source)
+/* By @fd, which is @file's own or a copy of it. */
+static int check_by(const struct sluiced_file *file, int fd)
 {
-	struct sluiced_file *file = (struct sluiced_file *)source;
+	const struct sluiced_source *source = &file->source;
 	char stamp[SLUICED_STAMP_LEN];
 	uint64_t bytes;
 	struct stat st;
 	int err;
 
-	if (fstat(file->fd, &st) < 0)
+	if (fstat(fd, &st) < 0)
 		return -errno;
-	err = size_of(file->fd, &st, &bytes);
+	err = size_of(fd, &st, &bytes);
 	if (err)
 		return err;
 	/* A disk that is being unplugged reads as empty first. */
@@ -207,6 +208,13 @@ int sluiced_file_check(struct sluiced_source *source)
 			return -ESTALE;
 	}
 	return 0;
+}
+
+int sluiced_file_check(struct sluiced_source *source)
+{
+	struct sluiced_file *file = (struct sluiced_file *)source;
+
+	return check_by(file, file->fd);
 }
 
 static void read_done(struct sluiced_op *op, int32_t res, uint32_t flags)
@@ -295,6 +303,9 @@ static void survey_work(struct sluiced_job *job)
 
 	file->survey.err = file->survey.fd < 0 ? -EMFILE :
 						 look_for_holes(file->survey.fd, file->survey.of);
+	/* One that is being written anew is all hole at first: nothing reads those. */
+	if (!file->survey.err)
+		file->survey.err = check_by(file, file->survey.fd);
 }
 
 static void survey_done(struct sluiced_job *job)

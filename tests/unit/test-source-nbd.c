@@ -274,6 +274,31 @@ START_TEST(holes)
 }
 END_TEST
 
+/* What is gone from a file is no hole of the image that it had. */
+START_TEST(no_holes_of_a_file_that_changed)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/image", dir);
+	snprintf(uri, sizeof(uri), "file:%s", path);
+	open_source();
+	ck_assert(source->surveys);
+	sluiced_source_survey(source, &survey, 0, BYTES, surveyed);
+	ck_assert_int_eq(sluiced_loop_run(&loop), 0);
+	ck_assert_int_eq(survey_err, 0);
+	ck_assert_uint_eq(survey.count, 1);
+	ck_assert_int_eq(truncate(path, 4096), 0);
+	sluiced_source_survey(source, &survey, 0, BYTES, surveyed);
+	ck_assert_int_eq(sluiced_loop_run(&loop), 0);
+	ck_assert_int_eq(survey_err, -ESTALE);
+	ck_assert_int_eq(truncate(path, BYTES), 0);
+	sluiced_source_survey(source, &survey, 0, BYTES, surveyed);
+	ck_assert_int_eq(sluiced_loop_run(&loop), 0);
+	ck_assert_int_eq(survey_err, -ESTALE);
+	close_source();
+}
+END_TEST
+
 START_TEST(server_killed)
 {
 	serve((const char *[]){ "--filter=delay", "file", "IMAGE", "delay-read=300ms", NULL });
@@ -339,6 +364,7 @@ int main(void)
 	tcase_add_test(tcase, one_connection);
 	tcase_add_test(tcase, small_requests);
 	tcase_add_test(tcase, holes);
+	tcase_add_test(tcase, no_holes_of_a_file_that_changed);
 	tcase_add_test(tcase, server_killed);
 	tcase_add_test(tcase, errors_of_reads);
 	tcase_add_test(tcase, left_while_reading);
