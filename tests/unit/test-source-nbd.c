@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,6 +41,19 @@ static unsigned int flying, errors, wrong;
 static int last_error;
 static struct sluiced_timer patience;
 
+/* The socket is there before its server listens. */
+static bool listens(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool listens;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	listens = !connect(fd, (const struct sockaddr *)&address, sizeof(address));
+	close(fd);
+	return listens;
+}
+
 /* nbdkit with the image of dir/image; NULL ends @args. */
 static void serve(const char *const args[])
 {
@@ -58,7 +73,7 @@ static void serve(const char *const args[])
 		execvp(argv[0], (char **)argv);
 		_exit(127);
 	}
-	for (i = 0; i < 200 && access(socket_path, F_OK); i++)
+	for (i = 0; i < 200 && !listens(socket_path); i++)
 		usleep(20000);
 	snprintf(uri, sizeof(uri), "nbd+unix:///?socket=%s", socket_path);
 }
