@@ -299,8 +299,11 @@ static void survey(struct sluiced_copier *c, uint64_t now)
 static void arm_timer(struct sluiced_copier *c, uint64_t now)
 {
 	uint64_t at = sluiced_scheduler_wake_at(&c->scheduler, now);
-	uint64_t other = c->down ? c->probe_at : sluiced_throttle_wake_at(&c->throttle, now);
+	uint64_t other = sluiced_throttle_wake_at(&c->throttle, now);
 
+	/* A try that is due and was not made waits for something else than time. */
+	if (c->down)
+		other = c->probe_at > now ? c->probe_at : UINT64_MAX;
 	if (!c->paused && other < at)
 		at = other;
 	other = sluiced_holes_wake_at(&c->holes, now);
