@@ -368,6 +368,8 @@ static void done(struct sluiced_job *job)
 	d->record = deploy->request.record;
 	d->record.export_count = 0;
 	memset(d->record.exports, 0, sizeof(d->record.exports));
+	/* There may be one that an earlier deployment of the name left. */
+	sluice_profile_free(&d->profile);
 	d->profile = deploy->request.profile;
 	deploy->request.profile = (struct sluice_profile){ 0 };
 	sluiced_log(LOG_NOTICE, d->record.name, "%s %s from %s as /dev/sluice%u.",
