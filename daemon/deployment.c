@@ -32,6 +32,9 @@
 #define SLOW_PART		4
 #define SLOW_AGAIN_MS		30000
 
+/* The oldest read for the host: longer than one takes, and short of SLOW_PART. */
+#define HANGS_MS		1000
+
 static void attach(struct sluiced_deployment *d);
 
 static const char *name_of(const struct sluiced_deployment *d)
@@ -441,7 +444,8 @@ static void leave_slow(struct sluiced_deployment *d, uint32_t deadline_ms)
 	struct sluiced_source *source = d->supply.source;
 	uint64_t now = sluiced_now_ms();
 
-	if (sluiced_paths_usable(&d->record.paths) < 2)
+	/* While the supply is busy it leaves nothing: the next tick asks again. */
+	if (sluiced_paths_usable(&d->record.paths) < 2 || d->supply.job.running)
 		return;
 	if (source && source->ops->away && source->ops->away(source)) {
 		sluiced_deployment_trouble(d, "The source %s is away; trying another one.",
@@ -516,7 +520,9 @@ static void tick(struct sluiced_timer *timer)
 	else if (!sluiced_scheduler_has_demand(&d->copier.scheduler))
 		sluiced_device_offer(&d->device);
 	leave_slow(d, now.deadline_ms);
-	sluiced_supply_tick(&d->supply);
+	/* A look at a source that hangs would hang, too, and keep it from being left. */
+	if (sluiced_copier_waiting_ms(&d->copier) < HANGS_MS)
+		sluiced_supply_tick(&d->supply);
 	sluiced_copier_pump(&d->copier);
 }
 
