@@ -21,6 +21,12 @@
 
 #define RECEIVE_BYTES	8192
 
+/*
+ * What others than root may call has a name at most. Memory is locked, and parsing 1 MiB
+ * takes longer than a host should wait for.
+ */
+#define GUEST_MAX	16384
+
 #define NO_GROUP	((gid_t)-1)
 
 /* Accepting failed for want of descriptors: others may end meanwhile. */
@@ -324,13 +330,16 @@ static void receive_done(struct sluiced_op *op, int32_t res, uint32_t flags)
 	if (res <= 0 || client->closing || client->stream)
 		return end_client(client);
 	err = sluice_inbuf_add(&client->in, client->buf, res);
+	if (!err && !client->root && client->in.len > GUEST_MAX)
+		err = -EMSGSIZE;
 	if (!err)
 		return go_on(client);
 	/* What follows cannot be told apart any more. */
 	sluice_inbuf_free(&client->in);
 	client->calling = true;
-	refuse(client, err == -EMSGSIZE ? "The message is longer than 1 MiB." :
-					  "There is no memory for the message.");
+	refuse(client, err != -EMSGSIZE ? "There is no memory for the message." :
+		       client->root	 ? "The message is longer than 1 MiB." :
+					   "The message is longer than who is not root may send.");
 	if (client->sending)
 		client->closing = true;
 }

@@ -1,0 +1,95 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""test-control.py [SLUICECTL]: what members of the group may do to a real sluiced, without
+deployments. Run as root. Last line: "N passed, N failed"."""
+
+import grp
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = os.path.realpath(os.path.dirname(__file__) + "/../..")
+NOBODY = 65534
+GUESTS = 16
+passed = failed = 0
+
+
+def check(name, good):
+    global passed, failed
+    if good:
+        passed += 1
+    else:
+        failed += 1
+        print(f"FAILED: {name}")
+
+
+def connect(path, member=None):
+    """A connection of root, or of a member of the group: who connects counts."""
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(60)
+    if member is not None:
+        os.setegid(member)
+        os.setgroups([])
+        os.seteuid(NOBODY)
+    try:
+        s.connect(path)
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+    return s
+
+
+def call(s, method, **parameters):
+    """The first answer; empty when the connection ends instead."""
+    text = json.dumps({"method": "org.sluice." + method, "parameters": parameters})
+    try:
+        s.sendall(text.encode() + b"\0")
+        answer = b""
+        while not answer.endswith(b"\0"):
+            part = s.recv(65536)
+            if not part:
+                return {}
+            answer += part
+    except ConnectionError:
+        return {}
+    return json.loads(answer.split(b"\0")[0])
+
+
+group = next(g for g in grp.getgrall() if g.gr_gid)
+with tempfile.TemporaryDirectory() as tmp:
+    os.chmod(tmp, 0o755)
+    path = tmp + "/sock"
+    daemon = subprocess.Popen(
+        [TOP + "/build/sluiced", "--state-dir", tmp + "/state", "--socket", path,
+         "--group", group.gr_name], stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(600):
+            if os.path.exists(path):
+                break
+            time.sleep(0.1)
+        root, guest = connect(path), connect(path, group.gr_gid)
+        check("root asks", "deployments" in call(root, "Status")["parameters"])
+        check("a member asks", "deployments" in call(guest, "Status")["parameters"])
+        check("a member changes nothing",
+              call(guest, "Pause", name="x")["error"] == "org.sluice.NotPermitted")
+        long = "x" * 100000
+        check("root's long message is read",
+              call(root, "Status", name=long)["error"] == "org.sluice.InvalidParameter")
+        check("and leaves the connection", "deployments" in call(root, "Status")["parameters"])
+        answer = call(guest, "Status", name=long)
+        check("a member's is not", not answer or "not root" in answer["parameters"]["message"])
+        check("and ends the connection", not call(guest, "Status"))
+        guest.close()
+        guests = [connect(path, group.gr_gid) for _ in range(GUESTS)]
+        check("so many members, and no more", not call(connect(path, group.gr_gid), "Status"))
+        check("keep root not out", "deployments" in call(connect(path), "Status")["parameters"])
+    finally:
+        daemon.terminate()
+        daemon.wait()
+
+print(f"{passed} passed, {failed} failed")
+sys.exit(failed != 0)
