@@ -27,6 +27,9 @@
  */
 #define GUEST_MAX	16384
 
+/* After each of their calls, so many times as long is without: they may ask all the time. */
+#define GUEST_PAUSE	3
+
 #define NO_GROUP	((gid_t)-1)
 
 /* Accepting failed for want of descriptors: others may end meanwhile. */
@@ -39,6 +42,8 @@ struct sluiced_call {
 	struct sluiced_op receive, send;
 	bool receiving, sending, calling, closing, root;
 	bool stream;
+	bool held;			/* until others than root may call again */
+	uint64_t called_at;
 	struct sluice_inbuf in;
 	char buf[RECEIVE_BYTES];
 	char *out;
@@ -55,6 +60,8 @@ static struct {
 	int fd;
 	struct sluiced_op accept;
 	struct sluiced_timer retry;
+	struct sluiced_timer guests_turn;
+	uint64_t guests_at;		/* others than root may call again */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	gid_t gid;
 	bool stopped;
@@ -283,6 +290,28 @@ static void call_method(struct sluiced_call *client, const char *text, size_t le
 	json_object_put(message);
 }
 
+static void call_of_guest(struct sluiced_call *client, const char *text, size_t len)
+{
+	uint64_t now = sluiced_now_ms(), end;
+
+	client->called_at = now;
+	/* It may be gone then. */
+	call_method(client, text, len);
+	end = sluiced_now_ms();
+	server.guests_at = end + 1 + GUEST_PAUSE * (end - now);
+}
+
+static bool hold(struct sluiced_call *client)
+{
+	uint64_t now = sluiced_now_ms();
+
+	client->held = !client->root && client->in.len && now < server.guests_at;
+	if (client->held)
+		sluiced_timer_start(loop_of_server(), &server.guests_turn,
+				    server.guests_at - now);
+	return client->held;
+}
+
 /* Calls, or receives until there is a call. One at a time, so in order. */
 static void go_on(struct sluiced_call *client)
 {
@@ -293,11 +322,37 @@ static void go_on(struct sluiced_call *client)
 		return;
 	if (client->closing || server.stopped)
 		return end_client(client);
+	if (hold(client))
+		return;
 	text = sluice_inbuf_next(&client->in, &len);
 	if (!text)
 		return start_receive(client);
-	call_method(client, text, len);
+	if (client->root)
+		call_method(client, text, len);
+	else
+		call_of_guest(client, text, len);
 	free(text);
+}
+
+/* Whose last call is the longest ago; the others are held anew, or find that they may. */
+static void next_guest(struct sluiced_timer *timer)
+{
+	struct sluiced_call *client, *first = NULL;
+	bool more = false;
+
+	for (client = server.clients; client; client = client->next) {
+		if (!client->held)
+			continue;
+		more = first;
+		if (!first || client->called_at < first->called_at)
+			first = client;
+	}
+	if (!first)
+		return;
+	first->held = false;
+	go_on(first);
+	if (more)
+		sluiced_timer_start(loop_of_server(), timer, 1);
 }
 
 static void send_done(struct sluiced_op *op, int32_t res, uint32_t flags)
@@ -488,6 +543,7 @@ int sluiced_server_start(struct sluiced_daemon *daemon, const char *path, const 
 	server.daemon = daemon;
 	server.accept.done = accept_done;
 	server.retry.fire = start_accept;
+	server.guests_turn.fire = next_guest;
 	start_accept(NULL);
 	return 0;
 }
@@ -501,6 +557,7 @@ void sluiced_server_stop(void)
 	server.stopped = true;
 	unlink(server.path);
 	sluiced_timer_stop(&server.retry);
+	sluiced_timer_stop(&server.guests_turn);
 	sluiced_loop_cancel(loop_of_server(), &server.accept);
 	for (client = server.clients; client; client = next) {
 		next = client->next;

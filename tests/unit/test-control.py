@@ -74,6 +74,16 @@ with tempfile.TemporaryDirectory() as tmp:
         root, guest = connect(path), connect(path, group.gr_gid)
         check("root asks", "deployments" in call(root, "Status")["parameters"])
         check("a member asks", "deployments" in call(guest, "Status")["parameters"])
+        text = b'{"method": "org.sluice.Version"}\0'
+        other = connect(path, group.gr_gid)
+        guest.sendall(text * 100)
+        other.sendall(text * 100)
+        for name, s in ("one", guest), ("another", other):
+            count = 0
+            while count < 100 and (part := s.recv(65536)):
+                count += part.count(b"\0")
+            check(f"{name} asks all the time", count == 100)
+        other.close()
         check("a member changes nothing",
               call(guest, "Pause", name="x")["error"] == "org.sluice.NotPermitted")
         long = "x" * 100000
