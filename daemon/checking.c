@@ -97,15 +97,8 @@ static void check_source(struct check *check, const char *uri)
 	char why[SLUICED_WHY_LEN], message[64];
 	struct sluiced_source *source;
 	struct sluiced_fault fault;
-	int err;
 
-	err = sluiced_source_open(&source, uri, "", check->options, why, sizeof(why));
-	if (!err) {
-		err = sluiced_source_sample(source, uri, why, sizeof(why));
-		if (err)
-			sluiced_source_drop(source);
-	}
-	if (err) {
+	if (sluiced_source_open_sampled(&source, uri, check->options, why, sizeof(why))) {
 		sluiced_fault(&fault, SLUICED_SOURCE_UNREACHABLE, "%s", why);
 		return find(check, "source", uri, &fault, NULL);
 	}

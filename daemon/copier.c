@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* A read of a target that is gone fails at once: trying costs nothing. */
 #define PROBE_MS	100
@@ -104,14 +103,6 @@ static void source_error(struct sluiced_copier *c, int err)
 	c->ops->source_failed(c->ctx, err);
 }
 
-static uint64_t now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * UINT64_C(1000000) + now.tv_nsec / 1000;
-}
-
 static void end_transfer(struct sluiced_transfer *t, bool failed)
 {
 	struct sluiced_copier *c = t->copier;
@@ -148,7 +139,7 @@ static void commit_done(struct sluiced_commit *commit, int32_t res)
 	if (res > 0 && t->fetch.zero && t->fetch.block < c->scheduler.geo.image_blocks)
 		c->skipped_bytes += (uint64_t)res * SLUICE_BLOCK_SIZE;
 	if (res >= 0 && t->demand && !t->fetch.zero) {
-		uint64_t us = now_us() - t->started_us;
+		uint64_t us = sluiced_now_us() - t->started_us;
 
 		sluiced_throttle_waited(&c->throttle, t->fetch.blocks, us);
 		sluiced_histogram_note(&c->misses, us);
@@ -206,7 +197,7 @@ static void start_read(struct sluiced_transfer *t)
 
 	t->bytes = (uint64_t)t->fetch.blocks * SLUICE_BLOCK_SIZE < left ?
 			   t->fetch.blocks * SLUICE_BLOCK_SIZE : left;
-	t->started_us = now_us();
+	t->started_us = sluiced_now_us();
 	if (t->profile)
 		sluiced_throttle_profile_spend(&c->throttle, t->bytes);
 	else if (t->background)
@@ -391,7 +382,7 @@ void sluiced_copier_demand(struct sluiced_copier *c, const struct sluice_wanted 
 
 uint64_t sluiced_copier_waiting_ms(const struct sluiced_copier *c)
 {
-	uint64_t now = now_us(), longest = 0;
+	uint64_t now = sluiced_now_us(), longest = 0;
 	const struct sluiced_fetch *fetch;
 
 	for (fetch = c->scheduler.in_flight; fetch; fetch = fetch->next) {

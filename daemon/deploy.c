@@ -117,18 +117,6 @@ static const char *source_of(struct deploy *deploy)
 	return sluiced_paths_active(&deploy->request.record.paths)->uri;
 }
 
-static bool try_source(struct deploy *deploy, char why[SLUICED_WHY_LEN])
-{
-	if (sluiced_source_open(&deploy->source, source_of(deploy), "", deploy->options, why,
-				SLUICED_WHY_LEN))
-		return false;
-	if (!sluiced_source_sample(deploy->source, source_of(deploy), why, SLUICED_WHY_LEN))
-		return true;
-	sluiced_source_drop(deploy->source);
-	deploy->source = NULL;
-	return false;
-}
-
 /* The first that can be read; others are looked at when they are needed. */
 static bool open_source(struct deploy *deploy)
 {
@@ -138,7 +126,8 @@ static bool open_source(struct deploy *deploy)
 
 	for (i = 0; i < paths->count; i++) {
 		paths->active = i;
-		if (try_source(deploy, why))
+		if (!sluiced_source_open_sampled(&deploy->source, source_of(deploy),
+						 deploy->options, why, sizeof(why)))
 			return true;
 		/* The most wanted one's trouble is told. */
 		if (!i)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "control.h"
+#include "minmax.h"
 
 /* What one question covers: sources answer as much of it as they like. */
 #define ASK_BYTES	(UINT64_C(1) << 30)
@@ -90,11 +91,6 @@ static unsigned int first_run(const struct sluiced_survey *s, uint64_t at)
 	return low;
 }
 
-static uint64_t min64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 static void cut(uint32_t *blocks, uint64_t bytes)
 {
 	/* A part of a block at the end of a run belongs to what follows. */
@@ -124,7 +120,7 @@ enum sluiced_content sluiced_holes_content(void *ctx, uint64_t block, uint32_t *
 	end = s->offset + s->known;
 	if (ask && end < holes->image_bytes && end - at < AHEAD_BYTES && !covering(holes, end))
 		want(holes, end);
-	block_end = min64(at + SLUICE_BLOCK_SIZE, holes->image_bytes);
+	block_end = sluiced_min64(at + SLUICE_BLOCK_SIZE, holes->image_bytes);
 	i = first_run(s, at);
 	if (i == s->count) {
 		cut(blocks, end - at);
@@ -162,7 +158,7 @@ struct sluiced_survey *sluiced_holes_ask(struct sluiced_holes *holes, uint64_t n
 	survey = &holes->answers[holes->newest];
 	survey->known = 0;
 	*offset = holes->wanted_at;
-	*len = min64(ASK_BYTES, holes->image_bytes - *offset);
+	*len = sluiced_min64(ASK_BYTES, holes->image_bytes - *offset);
 	return survey;
 }
 
@@ -189,7 +185,7 @@ void sluiced_holes_answered(struct sluiced_holes *holes, struct sluiced_survey *
 	if (holes->failures < TRIES)
 		return;
 	survey->count = 0;
-	survey->known = min64(GIVEN_UP_BYTES, holes->image_bytes - survey->offset);
+	survey->known = sluiced_min64(GIVEN_UP_BYTES, holes->image_bytes - survey->offset);
 	holes->failures = 0;
 	holes->not_before = 0;
 }

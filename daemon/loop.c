@@ -59,12 +59,17 @@ void sluiced_loop_exit(struct sluiced_loop *loop)
 	free(loop->early);
 }
 
-uint64_t sluiced_now_ms(void)
+uint64_t sluiced_now_us(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	return (uint64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+uint64_t sluiced_now_ms(void)
+{
+	return sluiced_now_us() / 1000;
 }
 
 void sluiced_timer_stop(struct sluiced_timer *timer)

@@ -51,8 +51,9 @@ void sluiced_loop_exit(struct sluiced_loop *loop);
 int sluiced_loop_run(struct sluiced_loop *loop);
 void sluiced_loop_stop(struct sluiced_loop *loop);
 
-/* CLOCK_MONOTONIC in milliseconds. Any thread. */
+/* CLOCK_MONOTONIC in milliseconds and microseconds. Any thread. */
 uint64_t sluiced_now_ms(void);
+uint64_t sluiced_now_us(void);
 
 /* Fires after @ms; moves the timer when it runs already. */
 void sluiced_timer_start(struct sluiced_loop *loop, struct sluiced_timer *timer, uint64_t ms);

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "minmax.h"
+
 /*
  * It starts at 128 KiB, what Linux and Windows read ahead themselves, and doubles to
  * 1 MiB while the host keeps consuming it: enough to hide 1 ms of latency at 1 GB/s.
@@ -11,16 +13,6 @@
  */
 #define WINDOW_BLOCKS		32
 #define WINDOW_MAX_BLOCKS	256
-
-static uint64_t min64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-static uint64_t max64(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
 
 void sluiced_readahead_init(struct sluiced_readahead *ra, uint64_t image_blocks)
 {
@@ -36,7 +28,7 @@ static void drop_queued(struct sluiced_readahead *ra, unsigned int at)
 static void queue(struct sluiced_readahead *ra, unsigned int stream, uint64_t block,
 		  uint64_t end)
 {
-	end = min64(end, ra->image_blocks);
+	end = sluiced_min64(end, ra->image_blocks);
 	if (block >= end)
 		return;
 	if (ra->count == SLUICED_MAX_READAHEAD)
@@ -64,12 +56,12 @@ static void restart(struct sluiced_readahead *ra, unsigned int stream, uint64_t 
 static void go_on(struct sluiced_readahead *ra, unsigned int stream, uint64_t end)
 {
 	struct sluiced_stream *s = &ra->streams[stream];
-	uint64_t from = max64(s->limit, end);
+	uint64_t from = sluiced_max64(s->limit, end);
 
-	s->ahead -= min64(s->ahead, end > s->next ? end - s->next : 0);
-	s->window = s->window ? min64(s->window * 2, WINDOW_MAX_BLOCKS) : WINDOW_BLOCKS;
+	s->ahead -= sluiced_min64(s->ahead, end > s->next ? end - s->next : 0);
+	s->window = s->window ? sluiced_min64(s->window * 2, WINDOW_MAX_BLOCKS) : WINDOW_BLOCKS;
 	s->next = end;
-	s->limit = max64(end + s->window, from);
+	s->limit = sluiced_max64(end + s->window, from);
 	s->used = ra->clock;
 	queue(ra, stream, from, s->limit);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "minmax.h"
+
 /*
  * 256 KiB: what one region of the kernel's map asks for at most. A larger demand
  * goes out as several reads side by side, so its first part is there early.
@@ -14,14 +16,9 @@
 #define BACKOFF_MS		100
 #define BACKOFF_MAX_MS		5000
 
-static uint64_t min64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 static uint64_t backoff(unsigned int attempts)
 {
-	return attempts < 6 ? min64((uint64_t)BACKOFF_MS << attempts, BACKOFF_MAX_MS) :
+	return attempts < 6 ? sluiced_min64((uint64_t)BACKOFF_MS << attempts, BACKOFF_MAX_MS) :
 			      BACKOFF_MAX_MS;
 }
 
@@ -183,7 +180,7 @@ void sluiced_scheduler_demand(struct sluiced_scheduler *s, uint64_t block, uint3
 			      bool write)
 {
 	uint64_t end = block + blocks;
-	uint64_t image_end = min64(end, s->geo.image_blocks);
+	uint64_t image_end = sluiced_min64(end, s->geo.image_blocks);
 
 	if (block < image_end) {
 		want(s, block, image_end - block);
@@ -317,27 +314,41 @@ static uint64_t obstacle(struct sluiced_scheduler *s, uint64_t now, uint64_t sta
 	return 0;
 }
 
+/*
+ * Takes the first missing blocks of [start, end) that nothing is in the way of, at most
+ * @max. Returns where to go on, also when there is something in the way: *@fetch is
+ * empty then.
+ */
+static uint64_t take_first(struct sluiced_scheduler *s, uint64_t now,
+			   enum sluiced_fetch_kind kind, uint64_t start, uint64_t end,
+			   uint32_t max, struct sluiced_fetch *fetch)
+{
+	uint32_t blocks = s->missing(s->ctx, start, end, max, &start);
+	unsigned int attempts;
+	uint64_t skip;
+	bool zero;
+
+	if (!blocks)
+		return end;
+	skip = obstacle(s, now, start, &blocks, &attempts);
+	if (skip)
+		return skip;
+	zero = content_of(s, start, &blocks, false) == SLUICED_ZERO;
+	take(s, fetch, kind, start, blocks, zero, attempts);
+	return start + blocks;
+}
+
 static bool next_readahead(struct sluiced_scheduler *s, uint64_t now,
 			   struct sluiced_fetch *fetch)
 {
 	uint32_t max = DEMAND_BLOCKS < s->geo.max_fetch_blocks ? DEMAND_BLOCKS :
 								s->geo.max_fetch_blocks;
 	const struct sluiced_ahead *ahead;
-	unsigned int attempts;
-	uint64_t start, end, skip;
-	uint32_t blocks;
-	bool zero;
+	uint64_t skip;
 
 	while ((ahead = sluiced_readahead_first(&s->readahead))) {
-		start = ahead->block;
-		end = start + ahead->blocks;
-		blocks = s->missing(s->ctx, start, end, max, &start);
-		skip = blocks ? obstacle(s, now, start, &blocks, &attempts) : end;
-		if (!skip) {
-			zero = content_of(s, start, &blocks, false) == SLUICED_ZERO;
-			take(s, fetch, SLUICED_READAHEAD, start, blocks, zero, attempts);
-			skip = start + blocks;
-		}
+		skip = take_first(s, now, SLUICED_READAHEAD, ahead->block,
+				  ahead->block + ahead->blocks, max, fetch);
 		fetch->stream = ahead->stream;
 		sluiced_readahead_advance(&s->readahead, skip);
 		if (fetch->blocks)
@@ -365,22 +376,13 @@ static bool next_profile(struct sluiced_scheduler *s, uint64_t now, uint32_t max
 			 struct sluiced_fetch *fetch)
 {
 	const struct sluice_extent *extent;
-	unsigned int attempts;
 	uint64_t start, end, skip;
-	uint32_t blocks;
-	bool zero;
 
 	for (; s->profile_at < s->profile_count; s->profile_at++, s->profile_done = 0) {
 		extent = &s->profile[s->profile_at];
-		end = min64(extent->block + extent->blocks, s->geo.image_blocks);
+		end = sluiced_min64(extent->block + extent->blocks, s->geo.image_blocks);
 		while ((start = extent->block + s->profile_done) < end) {
-			blocks = s->missing(s->ctx, start, end, max, &start);
-			skip = blocks ? obstacle(s, now, start, &blocks, &attempts) : end;
-			if (!skip) {
-				zero = content_of(s, start, &blocks, false) == SLUICED_ZERO;
-				take(s, fetch, SLUICED_PROFILE, start, blocks, zero, attempts);
-				skip = start + blocks;
-			}
+			skip = take_first(s, now, SLUICED_PROFILE, start, end, max, fetch);
 			s->profile_done = skip - extent->block;
 			if (fetch->blocks)
 				return true;
@@ -452,7 +454,7 @@ static bool next_background(struct sluiced_scheduler *s, uint64_t now, uint64_t 
 			s->floor = first;
 		else if (low <= s->floor && s->floor < high)
 			s->floor = high;
-		if (!scan(s, now, s->floor > low ? s->floor : low, min64(*cursor, high), allow,
+		if (!scan(s, now, s->floor > low ? s->floor : low, sluiced_min64(*cursor, high), allow,
 			  chunk, fetch))
 			return false;
 	}
@@ -474,7 +476,7 @@ bool sluiced_scheduler_next(struct sluiced_scheduler *s, uint64_t now,
 		return false;
 	if (allow->source && next_readahead(s, now, fetch))
 		return true;
-	profile = min64(allow->profile_blocks, s->geo.max_fetch_blocks);
+	profile = sluiced_min64(allow->profile_blocks, s->geo.max_fetch_blocks);
 	if (allow->source && profile && next_profile(s, now, profile, fetch))
 		return true;
 	if (allow->source && chunk && !(allow->profile_first && sluiced_scheduler_in_profile(s)) &&
@@ -609,12 +611,12 @@ uint64_t sluiced_scheduler_wake_at(const struct sluiced_scheduler *s, uint64_t n
 
 	for (w = s->wanted; w; w = w->next)
 		if (w->not_before > now)
-			at = min64(at, w->not_before);
+			at = sluiced_min64(at, w->not_before);
 	for (i = 0; i < s->failed_count; i++)
 		if (s->failed[i].not_before > now)
-			at = min64(at, s->failed[i].not_before);
+			at = sluiced_min64(at, s->failed[i].not_before);
 	if (s->background_not_before > now)
-		at = min64(at, s->background_not_before);
+		at = sluiced_min64(at, s->background_not_before);
 	return at;
 }
 

@@ -149,6 +149,23 @@ int sluiced_source_verify(struct sluiced_source *source, const char *uri,
 	return compare(source, true, uri, was, stamp, why, why_len);
 }
 
+int sluiced_source_open_sampled(struct sluiced_source **out, const char *uri,
+				const struct sluiced_source_options *options, char *why,
+				size_t why_len)
+{
+	int err;
+
+	err = sluiced_source_open(out, uri, "", options, why, why_len);
+	if (err)
+		return err;
+	err = sluiced_source_sample(*out, uri, why, why_len);
+	if (err) {
+		sluiced_source_drop(*out);
+		*out = NULL;
+	}
+	return err;
+}
+
 void sluiced_source_adopt(struct sluiced_source *source, struct sluiced_loop *loop)
 {
 	source->loop = loop;

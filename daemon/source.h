@@ -187,6 +187,11 @@ int sluiced_source_verify(struct sluiced_source *source, const char *uri,
 			  const struct sluice_image *was, const char *stamp, char *why,
 			  size_t why_len);
 
+/* Opens and samples it; there is none on error. */
+int sluiced_source_open_sampled(struct sluiced_source **out, const char *uri,
+				const struct sluiced_source_options *options, char *why,
+				size_t why_len);
+
 /* From now on it is read in @loop. With no job; once. */
 void sluiced_source_adopt(struct sluiced_source *source, struct sluiced_loop *loop);
 

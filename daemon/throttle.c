@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "throttle.h"
+#include "minmax.h"
 
 /*
  * A booting OS misses in bursts with pauses of computing between them, of which most
@@ -64,16 +65,6 @@
 #define PROBE_MS		500
 #define PROBE_EVERY_MS		10000
 
-static uint64_t min64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-static uint64_t max64(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
 void sluiced_throttle_init(struct sluiced_throttle *t, uint64_t min_rate, uint64_t max_rate,
 			   uint64_t now)
 {
@@ -85,10 +76,10 @@ void sluiced_throttle_init(struct sluiced_throttle *t, uint64_t min_rate, uint64
 
 void sluiced_throttle_limit(struct sluiced_throttle *t, uint64_t min_rate, uint64_t max_rate)
 {
-	t->min_rate = min64(min_rate, RATE_MAX);
-	t->max_rate = min64(max_rate, RATE_MAX);
+	t->min_rate = sluiced_min64(min_rate, RATE_MAX);
+	t->max_rate = sluiced_min64(max_rate, RATE_MAX);
 	if (t->pace_rate)
-		t->pace_rate = max64(t->pace_rate, t->min_rate);
+		t->pace_rate = sluiced_max64(t->pace_rate, t->min_rate);
 }
 
 /* A new burst of waits begins at the floor: what the last one bore is history. */
@@ -96,7 +87,7 @@ static void calm_not_before(struct sluiced_throttle *t, uint64_t now, uint64_t a
 {
 	if (now >= t->calm_at)
 		t->pace_rate = t->min_rate;
-	t->calm_at = max64(t->calm_at, at);
+	t->calm_at = sluiced_max64(t->calm_at, at);
 }
 
 void sluiced_throttle_miss(struct sluiced_throttle *t, uint64_t now)
@@ -143,7 +134,7 @@ static void note(struct sluiced_latency *latency, uint64_t bytes, uint64_t count
 {
 	unsigned int size = size_of(bytes);
 
-	latency->size[size].sum += min64(us, LATENCY_MAX_US);
+	latency->size[size].sum += sluiced_min64(us, LATENCY_MAX_US);
 	latency->size[size].count += count;
 }
 
@@ -156,7 +147,7 @@ void sluiced_throttle_read(struct sluiced_throttle *t, uint64_t count, uint64_t 
 			   uint64_t ms)
 {
 	if (count)
-		note(&t->reads, bytes / count, count, min64(ms, LATENCY_MAX_US) * 1000);
+		note(&t->reads, bytes / count, count, sluiced_min64(ms, LATENCY_MAX_US) * 1000);
 }
 
 /* The mean as a multiple of the shortest, in thousandths; 0 when there are too few. */
@@ -168,10 +159,10 @@ static uint64_t strain(struct sluiced_latency *latency, uint64_t least_count)
 	for (i = 0; i < SLUICED_SIZES; i++) {
 		if (!latency->size[i].count)
 			continue;
-		mean = max64(latency->size[i].sum / latency->size[i].count, 1);
+		mean = sluiced_max64(latency->size[i].sum / latency->size[i].count, 1);
 		least = latency->size[i].least;
 		if (latency->size[i].before)
-			least = least ? min64(least, latency->size[i].before) :
+			least = least ? sluiced_min64(least, latency->size[i].before) :
 					latency->size[i].before;
 		if (!latency->size[i].least || mean < latency->size[i].least)
 			latency->size[i].least = mean;
@@ -183,7 +174,7 @@ static uint64_t strain(struct sluiced_latency *latency, uint64_t least_count)
 		latency->size[i].sum = 0;
 		latency->size[i].count = 0;
 	}
-	return count && count >= least_count ? max64(sum / count, 1) : 0;
+	return count && count >= least_count ? sluiced_max64(sum / count, 1) : 0;
 }
 
 static void age(struct sluiced_latency *latency)
@@ -200,12 +191,12 @@ static void age(struct sluiced_latency *latency)
 
 static void halve(struct sluiced_throttle *t, uint64_t from)
 {
-	t->pace_rate = max64(from / 2, max64(t->min_rate, STEP));
+	t->pace_rate = sluiced_max64(from / 2, sluiced_max64(t->min_rate, STEP));
 }
 
 static void grow(struct sluiced_throttle *t)
 {
-	t->pace_rate = min64(t->pace_rate + max64(t->pace_rate / 4, STEP), RATE_MAX);
+	t->pace_rate = sluiced_min64(t->pace_rate + sluiced_max64(t->pace_rate / 4, STEP), RATE_MAX);
 }
 
 static void adapt_to_misses(struct sluiced_throttle *t, uint64_t waits, uint64_t reads,
@@ -215,7 +206,7 @@ static void adapt_to_misses(struct sluiced_throttle *t, uint64_t waits, uint64_t
 	if (!t->min_rate)
 		return;
 	if (waits > WAITS_SUFFER || reads > READS_SUFFER)
-		t->pace_rate = max64(t->pace_rate / 2, t->min_rate);
+		t->pace_rate = sluiced_max64(t->pace_rate / 2, t->min_rate);
 	else if (waits && waits <= WAITS_BEAR && achieved >= t->pace_rate / 2)
 		grow(t);
 }
@@ -232,7 +223,7 @@ static void adapt_to_hits(struct sluiced_throttle *t, uint64_t now, uint64_t rea
 		return;
 	}
 	if (reads > READS_SUFFER)
-		halve(t, t->pace_rate ? min64(t->pace_rate, achieved) : achieved);
+		halve(t, t->pace_rate ? sluiced_min64(t->pace_rate, achieved) : achieved);
 	else if (reads <= READS_BEAR && t->pace_rate && achieved < t->pace_rate / 2)
 		t->pace_rate = 0;	/* something else is what limits it */
 	else if (reads <= READS_BEAR && t->pace_rate)
@@ -242,8 +233,8 @@ static void adapt_to_hits(struct sluiced_throttle *t, uint64_t now, uint64_t rea
 void sluiced_throttle_adapt(struct sluiced_throttle *t, uint64_t now)
 {
 	uint64_t waits = strain(&t->waits, WAITS_LEAST), reads = strain(&t->reads, READS_LEAST);
-	uint64_t elapsed = max64(now - t->adapted, 1);
-	uint64_t achieved = min64(t->copied, RATE_MAX) * 1000 / elapsed;
+	uint64_t elapsed = sluiced_max64(now - t->adapted, 1);
+	uint64_t achieved = sluiced_min64(t->copied, RATE_MAX) * 1000 / elapsed;
 
 	switch (sluiced_throttle_pressure(t, now)) {
 	case SLUICED_MISSES:
@@ -272,7 +263,7 @@ unsigned int sluiced_throttle_depth(const struct sluiced_throttle *t, uint64_t n
 		return 1;
 	switch (sluiced_throttle_pressure(t, now)) {
 	case SLUICED_MISSES:
-		return min64(1 + t->pace_rate / DEPTH_RATE, DEPTH_HITS);
+		return sluiced_min64(1 + t->pace_rate / DEPTH_RATE, DEPTH_HITS);
 	case SLUICED_HITS:
 		return DEPTH_HITS;
 	case SLUICED_QUIET:
@@ -352,9 +343,9 @@ static uint64_t current_pace(const struct sluiced_throttle *t, uint64_t now, boo
 	if (pressure == SLUICED_QUIET)
 		return 0;
 	if (pressure == SLUICED_HITS && now < t->probe_end)
-		return max64(t->min_rate, STEP);
+		return sluiced_max64(t->min_rate, STEP);
 	/* A floor that is new while the host waits has not been started from. */
-	return pressure == SLUICED_MISSES ? max64(t->pace_rate, t->min_rate) : t->pace_rate;
+	return pressure == SLUICED_MISSES ? sluiced_max64(t->pace_rate, t->min_rate) : t->pace_rate;
 }
 
 bool sluiced_throttle_ready(struct sluiced_throttle *t, uint64_t now)
@@ -402,6 +393,6 @@ uint64_t sluiced_throttle_wake_at(const struct sluiced_throttle *t, uint64_t now
 		at = paid;
 	/* The end of pressure matters too: more depth, another rate. */
 	if (sluiced_throttle_pressure(t, now) == SLUICED_MISSES)
-		at = min64(at, t->calm_at);
+		at = sluiced_min64(at, t->calm_at);
 	return at;
 }
