@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
-#include <malloc.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
@@ -9,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -27,13 +24,10 @@
 #include "events.h"
 #include "job.h"
 #include "log.h"
+#include "memory.h"
 #include "metrics.h"
 #include "report.h"
 #include "restore.h"
-
-#ifndef PR_SET_IO_FLUSHER
-#define PR_SET_IO_FLUSHER	57
-#endif
 
 /* A daemon that was just killed lets go of the lock as its last threads end. */
 #define LOCK_PATIENCE_MS	2000
@@ -257,23 +251,6 @@ static int lock_state(const char *dir)
 	return fd;
 }
 
-/*
- * The host's disk may wait for us: we must not wait for memory that is only freed
- * by writing to it.
- */
-static void prepare_memory(void)
-{
-	/* Locked memory is real memory: threads share one arena. */
-	mallopt(M_ARENA_MAX, 1);
-	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
-		sluiced_log(LOG_WARNING, "sluiced", "Memory cannot be locked: %s.",
-			    strerror(errno));
-	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) < 0)
-		sluiced_log(LOG_WARNING, "sluiced",
-			    "The kernel does not take us for a flusher of I/O: %s.",
-			    strerror(errno));
-}
-
 static void left(struct sluiced_deployment *d)
 {
 	d->gone = true;
@@ -491,7 +468,7 @@ int main(int argc, char **argv)
 	sluiced_log_init(config.log_level);
 	if (lock_state(config.state_dir) < 0)
 		return 1;
-	prepare_memory();
+	sluiced_memory_lock();
 	the_daemon.state_dir = config.state_dir;
 	the_daemon.source_options.state_dir = config.state_dir;
 	the_daemon.source_options.ctrl_loss_s = config.ctrl_loss_s;

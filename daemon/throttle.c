@@ -19,7 +19,7 @@
 /* Leaves the local disk's queue and the link half empty for the host. */
 #define DEPTH_HITS		8
 
-/* Under misses there is one more for every so much that the host bears. */
+/* Under misses and work there is one more for every so much that the host bears. */
 #define DEPTH_RATE		(UINT64_C(64) << 20)
 
 /* Less is lost to command overhead than gained in latency from 1 MiB on down to
@@ -52,9 +52,16 @@
 #define READS_BEAR		1250
 #define READS_SUFFER		1500
 
+/* The same of its requests a second: of a host on a network, a few hundredths are chance. */
+#define WORK_BEARS		1030
+#define WORK_SUFFERS		1060
+
 /* Of fewer, chance has too large a part. */
 #define WAITS_LEAST		4
 #define READS_LEAST		16
+
+/* Requests a second from which on a host is busy. */
+#define BUSY_WORK		200
 
 /* What it grows by at least; under hits, what it halves down to without a floor. */
 #define STEP			(UINT64_C(1) << 20)
@@ -62,7 +69,7 @@
 /* How long the shortest latency counts: once, at most twice this. */
 #define WINDOW_MS		30000
 
-#define PROBE_MS		500
+#define PROBE_MS		1000
 #define PROBE_EVERY_MS		10000
 
 void sluiced_throttle_init(struct sluiced_throttle *t, uint64_t min_rate, uint64_t max_rate,
@@ -105,6 +112,7 @@ void sluiced_throttle_host_seq(struct sluiced_throttle *t, uint64_t host_seq, ui
 	if (t->known && t->host_seq != host_seq) {
 		t->hit = true;
 		t->last_hit = now;
+		t->asked += host_seq - t->host_seq;
 	}
 	t->known = true;
 	t->host_seq = host_seq;
@@ -115,7 +123,7 @@ enum sluiced_pressure sluiced_throttle_pressure(const struct sluiced_throttle *t
 	if (now < t->calm_at)
 		return SLUICED_MISSES;
 	if (t->hit && now - t->last_hit < HITS_MS)
-		return SLUICED_HITS;
+		return t->busy ? SLUICED_BUSY : SLUICED_HITS;
 	return SLUICED_QUIET;
 }
 
@@ -211,17 +219,35 @@ static void adapt_to_misses(struct sluiced_throttle *t, uint64_t waits, uint64_t
 		grow(t);
 }
 
-static void adapt_to_hits(struct sluiced_throttle *t, uint64_t now, uint64_t reads,
-			  uint64_t achieved)
+static void probe(struct sluiced_throttle *t, uint64_t now)
 {
-	/* What was achieved in a probe says nothing. */
-	if (t->adapted < t->probe_end)
-		return;
-	if (now >= t->probe_at) {
-		t->probe_at = now + PROBE_EVERY_MS;
-		t->probe_end = now + PROBE_MS;
-		return;
+	t->probe_at = now + PROBE_EVERY_MS;
+	t->probe_began = now;
+	t->probe_end = now + PROBE_MS;
+	t->probe_asked = 0;
+	t->probe_ms = 0;
+}
+
+/* Whether what was just seen is of a probe: its pace is not the one that adapts. */
+static bool probing(struct sluiced_throttle *t, uint64_t now, uint64_t elapsed)
+{
+	if (t->adapted >= t->probe_end) {
+		if (now < t->probe_at)
+			return false;
+		probe(t, now);
+		return true;
 	}
+	/* At its beginning there is still in flight what was before. */
+	if (t->adapted > t->probe_began) {
+		t->probe_asked += t->asked;
+		t->probe_ms += elapsed;
+		t->usual = t->probe_asked * 1000 / t->probe_ms;
+	}
+	return true;
+}
+
+static void adapt_to_hits(struct sluiced_throttle *t, uint64_t reads, uint64_t achieved)
+{
 	if (reads > READS_SUFFER)
 		halve(t, t->pace_rate ? sluiced_min64(t->pace_rate, achieved) : achieved);
 	else if (reads <= READS_BEAR && t->pace_rate && achieved < t->pace_rate / 2)
@@ -230,29 +256,56 @@ static void adapt_to_hits(struct sluiced_throttle *t, uint64_t now, uint64_t rea
 		grow(t);
 }
 
+static void adapt_to_work(struct sluiced_throttle *t, uint64_t reads, uint64_t work,
+			  uint64_t achieved)
+{
+	uint64_t slower = t->usual * 1000 / work;
+
+	if (reads > READS_SUFFER || slower > WORK_SUFFERS)
+		halve(t, t->pace_rate);
+	else if (t->usual && reads <= READS_BEAR && slower <= WORK_BEARS &&
+		 achieved >= t->pace_rate / 2)
+		grow(t);
+}
+
 void sluiced_throttle_adapt(struct sluiced_throttle *t, uint64_t now)
 {
 	uint64_t waits = strain(&t->waits, WAITS_LEAST), reads = strain(&t->reads, READS_LEAST);
 	uint64_t elapsed = sluiced_max64(now - t->adapted, 1);
 	uint64_t achieved = sluiced_min64(t->copied, RATE_MAX) * 1000 / elapsed;
+	uint64_t work = sluiced_min64(t->asked, RATE_MAX) * 1000 / elapsed;
+	bool busy = work >= BUSY_WORK;
 
 	switch (sluiced_throttle_pressure(t, now)) {
 	case SLUICED_MISSES:
 		adapt_to_misses(t, waits, reads, achieved);
 		break;
 	case SLUICED_HITS:
-		adapt_to_hits(t, now, reads, achieved);
+	case SLUICED_BUSY:
+		if (busy && (!t->busy || !t->pace_rate)) {
+			/* As a burst of waits: nothing is known of what it bears. */
+			t->pace_rate = sluiced_max64(t->min_rate, STEP);
+			t->usual = 0;
+			probe(t, now);
+		} else if (!probing(t, now, elapsed)) {
+			if (busy)
+				adapt_to_work(t, reads, work, achieved);
+			else
+				adapt_to_hits(t, reads, achieved);
+		}
 		break;
 	case SLUICED_QUIET:
 		t->pace_rate = 0;
 		break;
 	}
+	t->busy = busy;
 	if (now - t->window >= WINDOW_MS) {
 		age(&t->waits);
 		age(&t->reads);
 		t->window = now;
 	}
 	t->copied = 0;
+	t->asked = 0;
 	t->adapted = now;
 }
 
@@ -263,6 +316,7 @@ unsigned int sluiced_throttle_depth(const struct sluiced_throttle *t, uint64_t n
 		return 1;
 	switch (sluiced_throttle_pressure(t, now)) {
 	case SLUICED_MISSES:
+	case SLUICED_BUSY:
 		return sluiced_min64(1 + t->pace_rate / DEPTH_RATE, DEPTH_HITS);
 	case SLUICED_HITS:
 		return DEPTH_HITS;
@@ -342,7 +396,7 @@ static uint64_t current_pace(const struct sluiced_throttle *t, uint64_t now, boo
 	*stopped = pressure == SLUICED_MISSES && !t->min_rate;
 	if (pressure == SLUICED_QUIET)
 		return 0;
-	if (pressure == SLUICED_HITS && now < t->probe_end)
+	if (pressure != SLUICED_MISSES && now < t->probe_end)
 		return sluiced_max64(t->min_rate, STEP);
 	/* A floor that is new while the host waits has not been started from. */
 	return pressure == SLUICED_MISSES ? sluiced_max64(t->pace_rate, t->min_rate) : t->pace_rate;

@@ -7,6 +7,7 @@
  *	the host ...			depth	chunk	rate
  *	is quiet			16	1 MiB	the ceiling
  *	uses resident blocks		8	1 MiB	as its reads bear
+ *	uses them all the time		1 to 8	1 MiB	from the floor up, as its work bears
  *	waited for blocks just now	1 to 8	256 KiB	from the floor up, as its waits bear
  *
  * "Just now" is the last three seconds, and some time after an export: who is given a
@@ -14,9 +15,12 @@
  *
  * What the host bears is told from its latency, as a multiple of the shortest seen
  * lately of requests as large: of what it waits for, from the event to the commit; of
- * its local reads, what the local disk counts. The rate grows by a quarter while that
- * is near 1, and halves when it is not. The shortest must be seen to be known: a host
- * that uses resident blocks has the disk nearly to itself for half a second in ten.
+ * its local reads, what the local disk counts. From a second's requests on that it makes
+ * all the time, it is told from their number, too: the disk does not see what waits for
+ * the card's processor or the host's link. The rate grows by a quarter while these are
+ * near 1, and halves when they are not. What they are without the copy must be seen to be
+ * known: a host that uses resident blocks has the disk nearly to itself for a second in
+ * ten.
  *
  * Demand, read-ahead and zeroes are not paced by rate; the boot profile, which is what
  * the host is about to wait for, only by the ceiling.
@@ -37,6 +41,7 @@
 enum sluiced_pressure {
 	SLUICED_QUIET,
 	SLUICED_HITS,
+	SLUICED_BUSY,
 	SLUICED_MISSES,
 };
 
@@ -68,9 +73,11 @@ struct sluiced_throttle {
 
 	uint64_t last_hit;
 	uint64_t calm_at;		/* the host counts as waiting until then */
-	uint64_t probe_at, probe_end;
-	uint64_t host_seq;
-	bool hit, known;
+	uint64_t probe_at, probe_began, probe_end;
+	uint64_t probe_asked, probe_ms;	/* what the host asked for in it, and how long */
+	uint64_t usual;			/* requests a second in the last one; 0: not known */
+	uint64_t host_seq, asked;	/* requests, ever and since the last adapt() */
+	bool hit, known, busy;
 };
 
 void sluiced_throttle_init(struct sluiced_throttle *t, uint64_t min_rate, uint64_t max_rate,

@@ -204,6 +204,8 @@ from_file() {
 	check "a file source completes" "$ctl" wait f --timeout 300
 	"$ctl" detach f >/dev/null
 	check "and equals the image, from a file" compare /dev/vda
+	# 32 MiB of it are the pool.
+	check "the daemon is small" [ "$(awk '/^VmHWM/ { print $2 }' "/proc/$SLUICED_PID/status")" -lt 80000 ]
 }
 
 parts "${@:-under_load stopped killed resumed source_lost paused from_file}"

@@ -307,6 +307,78 @@ START_TEST(the_host_is_looked_at_by_itself)
 }
 END_TEST
 
+/*
+ * A host that makes @work requests a second, fewer the more the copy takes of what both
+ * need: at @full bytes a second half of them. Its disk's own latency tells nothing.
+ * Copies for @ms; the bytes copied. @least: the fewest a second, in thousandths of @work.
+ */
+static uint64_t work(struct sluiced_throttle *t, uint64_t *now, uint64_t ms, uint64_t work,
+		     uint64_t full, uint64_t *seq, uint64_t *least)
+{
+	uint64_t bytes = 0, tick = 0, end = *now + ms, kept = 1000, i;
+
+	*least = 1000;
+	for (; *now < end; (*now)++) {
+		for (i = 0; i < 4 && sluiced_throttle_ready(t, *now); i++) {
+			sluiced_throttle_spend(t, MIB / 4);
+			tick += MIB / 4;
+		}
+		if (*now % 250)
+			continue;
+		*seq += work * kept / 4000;
+		sluiced_throttle_read(t, work / 4, work / 4 * 4096, work / 40);
+		sluiced_throttle_host_seq(t, *seq, *now);
+		sluiced_throttle_adapt(t, *now);
+		kept = 1000 * full / (full + tick * 4);
+		if (kept < *least)
+			*least = kept;
+		bytes += tick;
+		tick = 0;
+	}
+	return bytes;
+}
+
+START_TEST(work_is_given_way)
+{
+	struct sluiced_throttle t;
+	uint64_t now = 1000, seq = 0, bytes, least;
+
+	sluiced_throttle_init(&t, 4 * MIB, 0, now);
+	/* At full speed, until it is seen to work. */
+	work(&t, &now, 1000, 20000, 200 * MIB, &seq, &least);
+	ck_assert_int_eq(sluiced_throttle_pressure(&t, now), SLUICED_BUSY);
+	bytes = work(&t, &now, 60000, 20000, 200 * MIB, &seq, &least);
+	ck_assert_uint_ge(least, 900);
+	/* More than the floor: as much as costs it a few hundredths. */
+	ck_assert_uint_ge(bytes, 60 * 6 * MIB);
+	/* Where it costs nothing, the copy is as fast as it can. */
+	work(&t, &now, 30000, 20000, 1000000 * MIB, &seq, &least);
+	bytes = work(&t, &now, 20000, 20000, 1000000 * MIB, &seq, &least);
+	ck_assert_uint_ge(bytes, 20 * 500 * MIB);
+	ck_assert_uint_gt(sluiced_throttle_depth(&t, now, false), 1);
+}
+END_TEST
+
+START_TEST(work_means_the_floor_at_first)
+{
+	struct sluiced_throttle t;
+	uint64_t now = 1000, seq = 0, bytes, least;
+
+	sluiced_throttle_init(&t, 4 * MIB, 0, now);
+	work(&t, &now, 1000, 20000, 100000 * MIB, &seq, &least);
+	bytes = work(&t, &now, 500, 20000, 100000 * MIB, &seq, &least);
+	ck_assert_uint_le(bytes, 3 * MIB);
+	/* Without a floor, too: a host that goes on for ever must not stop it for ever. */
+	sluiced_throttle_limit(&t, 0, 0);
+	bytes = work(&t, &now, 60000, 20000, 10 * MIB, &seq, &least);
+	ck_assert_uint_ge(bytes, 50 * MIB);
+	/* A few requests are no work. */
+	now += 2000;
+	work(&t, &now, 1000, 100, 200 * MIB, &seq, &least);
+	ck_assert_int_eq(sluiced_throttle_pressure(&t, now), SLUICED_HITS);
+}
+END_TEST
+
 /* What the copy may have in flight fills 10 Gb/s of 1 ms, and no more than its pool. */
 START_TEST(depth_is_bounded_and_enough)
 {
@@ -397,6 +469,8 @@ int main(void)
 	tcase_add_test(tcase, stays_where_the_host_bears_it);
 	tcase_add_test(tcase, local_reads_are_given_way);
 	tcase_add_test(tcase, the_host_is_looked_at_by_itself);
+	tcase_add_test(tcase, work_is_given_way);
+	tcase_add_test(tcase, work_means_the_floor_at_first);
 	tcase_add_test(tcase, depth_is_bounded_and_enough);
 	tcase_add_test(tcase, the_profile_waits_for_the_ceiling_only);
 	tcase_add_test(tcase, a_floor_that_comes_while_the_host_waits_is_kept_to);
