@@ -12,8 +12,6 @@
  */
 #include "user.h"
 
-#include <stdio.h>
-
 #define BYTES		4096
 #define AT_CRC		12
 
@@ -35,14 +33,6 @@ static u32 crc32c_by_table(u32 crc, const void *data, size_t len)
 #define FROM_BLANK	(1 << 0)	/* of zeroes, not of a valid block */
 #define SEAL		(1 << 1)	/* with a right checksum */
 #define OF_SLOT1	(1 << 2)	/* a page: its sequence is odd */
-
-#define must(condition) \
-	do { \
-		if (!(condition)) { \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
-			abort(); \
-		} \
-	} while (0)
 
 #include "layout.h"
 

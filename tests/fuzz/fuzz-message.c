@@ -7,6 +7,7 @@
  * json-c is not instrumented, and nothing else would lead past its first error.
  */
 #include "message.h"
+#include "must.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,14 +15,6 @@
 #include <string.h>
 
 #include <json-c/json.h>
-
-#define must(condition) \
-	do { \
-		if (!(condition)) { \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
-			abort(); \
-		} \
-	} while (0)
 
 #define PART_MASK	0x1f
 #define OF_PIECES	(1 << 7)

@@ -6,6 +6,7 @@
  * with a sentence that a terminal can show.
  */
 #include "uri.h"
+#include "must.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,14 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define must(condition) \
-	do { \
-		if (!(condition)) { \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
-			abort(); \
-		} \
-	} while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

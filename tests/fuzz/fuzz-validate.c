@@ -7,16 +7,7 @@
  * would rarely get past the reserved fields.
  */
 #include "validate.h"
-
-#include <stdio.h>
-
-#define must(condition) \
-	do { \
-		if (!(condition)) { \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
-			abort(); \
-		} \
-	} while (0)
+#include "must.h"
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 

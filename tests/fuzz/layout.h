@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * What every layout of a disk has to hold, in sums that cannot overflow. For
- * tests that define must(condition).
- */
+/* What every layout of a disk has to hold, in sums that cannot overflow. */
 #ifndef SLUICE_TEST_LAYOUT_H
 #define SLUICE_TEST_LAYOUT_H
 
 #include "media.h"
+#include "must.h"
 
 #define MIB	(1ULL << 20)
 #define BLOCK	((u64)SLUICE_BLOCK_SIZE)

@@ -20,6 +20,7 @@
 #include <check.h>
 
 #include "../fuzz/locked-map.h"
+#include "../fuzz/must.h"
 #include "../fuzz/random.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
@@ -38,15 +39,6 @@
 
 /* A waiter that nobody wakes within this was forgotten. */
 #define PATIENCE_S	20
-
-/* Check's assertions are for its own thread. */
-#define must(condition) \
-	do { \
-		if (!(condition)) { \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
-			abort(); \
-		} \
-	} while (0)
 
 /* Somebody asleep on part of a region; on its thread's stack. */
 struct sleeper {

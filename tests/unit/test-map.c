@@ -13,17 +13,11 @@
 #include <check.h>
 
 #include "../fuzz/locked-map.h"
+#include "../fuzz/must.h"
 #include "../fuzz/random.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define REGION		SLUICE_REGION_BLOCKS
-
-/* Inside loops: Check writes to a file for every assertion that holds. */
-#define must(condition) \
-	do { \
-		if (!(condition)) \
-			ck_abort_msg("line %d: %s", __LINE__, #condition); \
-	} while (0)
 
 static void start(u64 blocks)
 {

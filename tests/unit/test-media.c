@@ -8,6 +8,7 @@
 
 #include <check.h>
 
+#include "../fuzz/must.h"
 #include "../fuzz/random.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
@@ -17,13 +18,6 @@
 /* Where things are in both structures; known here only to forge them. */
 #define AT_VERSION	8
 #define AT_CRC		12
-
-/* Inside loops: Check writes to a file for every assertion that holds. */
-#define must(condition) \
-	do { \
-		if (!(condition)) \
-			ck_abort_msg("line %d: %s", __LINE__, #condition); \
-	} while (0)
 
 #include "../fuzz/layout.h"
 

@@ -8,16 +8,10 @@
 
 #include <check.h>
 
+#include "../fuzz/must.h"
 #include "../fuzz/random.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
-
-/* Inside loops: Check writes to a file for every assertion that holds. */
-#define must(condition) \
-	do { \
-		if (!(condition)) \
-			ck_abort_msg("line %d: %s", __LINE__, #condition); \
-	} while (0)
 
 /* verdict(open, -EINVAL, s.flags = 8): what becomes of the sample so changed. */
 #define verdict(kind, expected, change) \
