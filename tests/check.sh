@@ -18,22 +18,12 @@ run() { # NAME COMMAND...
 	echo "$status $((SECONDS - t))" >"build/check/$name.status"
 }
 
-# account NAME: what it said, and what its last line says added up.
+# account NAME: what it said, and counted.
 account() {
-	local log=build/check/$1.log status=1 seconds=0 last
+	local log=build/check/$1.log status=1 seconds=0
 	read -r status seconds <"build/check/$1.status" || true
 	sed "s/^/   /" "$log" >&2
-	last=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -1) || true
-	if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
-		passed=$((passed + BASH_REMATCH[1]))
-		failed=$((failed + BASH_REMATCH[2]))
-		# A step that counts no failure and yet fails has failed once.
-		[ "$status" = 0 ] || [ "${BASH_REMATCH[2]}" != 0 ] || failed=$((failed + 1))
-	elif [ "$status" = 0 ]; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-	fi
+	counted "$log" "$status"
 	say "== $1: $([ "$status" = 0 ] && echo ok || echo FAILED) after $seconds s"
 }
 

@@ -30,23 +30,6 @@ module_for() {
 	make -s module KERNEL="$kernel/build" KMOD_DIR="build/kmod-$1" >&2
 }
 
-# counted LOG STATUS: adds what its last line says to passed and failed.
-counted() {
-	local last
-
-	last=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$1" | tail -1) || true
-	if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
-		passed=$((passed + BASH_REMATCH[1]))
-		failed=$((failed + BASH_REMATCH[2]))
-		# A step that counts no failure and yet fails has failed once.
-		[ "$2" = 0 ] || [ "${BASH_REMATCH[2]}" != 0 ] || failed=$((failed + 1))
-	elif [ "$2" = 0 ]; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-	fi
-}
-
 # run NAME FLAVOUR GUEST_OPTION... [--after COMMAND] -- SCRIPT ARG...: leaves "PASSED
 # FAILED" in its .result. The command looks at what the guest leaves behind.
 run() {

@@ -36,10 +36,7 @@ finish() {
 
 # Exports and devices come before anything that may take time.
 device() {
-	for _ in $(seq 100); do
-		[ -b /dev/sluice0 ] && return
-		sleep 0.1
-	done
+	until_true 30 test -b /dev/sluice0 && return
 	"$ctl" status
 	die "the deployment is gone after the cut"
 }

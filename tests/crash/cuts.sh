@@ -45,11 +45,7 @@ disk_on() { # NAME
 	[ "$1" != local ] || [ -z "${LYING-}" ] || cache=unsafe
 	nbdkit -f -U "$tmp/$1" --filter=cache file "$out/$1" cache="$cache" &
 	children+=($!)
-	for _ in $(seq 100); do
-		[ -S "$tmp/$1" ] && return
-		sleep 0.05
-	done
-	die "nbdkit does not come up for $1"
+	until_true 5 test -S "$tmp/$1" || die "nbdkit does not come up for $1"
 }
 
 # power_on DIR ARG...: GUEST is the process that is the machine.

@@ -103,7 +103,7 @@ lab_host_on ''
 t0=$(tail -n 1 "$lab_out/host/starts" | cut -d' ' -f2)
 progress &
 progress_pid=$!
-(lab_until "$limit" lab_nic_said first-read && echo $(($(now_ms) - t0)) >"$lab_out/first-read") &
+(until_true "$limit" lab_nic_said first-read && echo $(($(now_ms) - t0)) >"$lab_out/first-read") &
 event "the host is powered on"
 booted "the host"
 at_login=$(lab_nic_run 10 '"$ctl" status -o json')
@@ -143,7 +143,7 @@ event "the host has read $(mib $((32 << 20))) MiB again; bytes from the network 
 event "the daemon is stopped and the network is down: the host reboots"
 
 lab_host_run 5 'nohup sh -c "sleep 0.5; systemctl reboot" >/dev/null 2>&1 &' >/dev/null
-lab_until 90 grep -q '^2 start' "$lab_out/host/phases" || die "the host does not reboot"
+until_true 90 grep -q '^2 start' "$lab_out/host/phases" || die "the host does not reboot"
 booted "the host again"
 reboot_login_ms=$login_ms
 host_is_right

@@ -29,10 +29,7 @@ written_start "$HOST"
 dd if="$HOST" of=/dev/null bs=4k count=1 iflag=direct status=none
 first_read_ms=$(($(now_ms) - t0))
 at "the host's nvme driver has read from $HOST"
-for _ in $(seq 200); do
-	[ -b "${HOST}p2" ] && break
-	sleep 0.05
-done
+until_true 10 test -b "${HOST}p2" || true
 mkdir -p /tmp/host
 mount -t ext4 "${HOST}p2" /tmp/host
 mounted_ms=$(($(now_ms) - t0))
@@ -79,10 +76,7 @@ compare=$("$BIN/tests/blockcmp" /dev/vda /dev/vdb "$OUT/written") || true
 differing=$(sed -n 's/.*differing_blocks=\([0-9]*\).*/\1/p' <<<"$compare")
 at "compared with the image: $compare"
 blockdev --rereadpt /dev/vdb
-for _ in $(seq 100); do
-	[ -b /dev/vdb2 ] && break
-	sleep 0.05
-done
+until_true 10 test -b /dev/vdb2 || true
 e2fsck -fn /dev/vdb2 >"$OUT/e2fsck.log" 2>&1 || die "e2fsck found errors, see e2fsck.log"
 mount -t ext4 -o ro /dev/vdb2 /tmp/host
 (cd /tmp/host/srv/new && sha256sum --quiet -c /tmp/new.sums)

@@ -17,7 +17,6 @@ ctl=$BIN/sluicectl
 source="nvme-tcp://10.77.0.1:4420/$IMAGE_NQN?nsid=1"
 image=/dev/mapper/image
 local=/dev/mapper/local
-blocks=$(($(blockdev --getsz /dev/vda) / 8))
 
 # deploy [OPTION]...: NAME is "d"
 deploy() {
@@ -27,26 +26,6 @@ deploy() {
 
 wait_complete() {
 	"$ctl" wait d --timeout "${1:-300}" >/dev/null
-}
-
-# local_but MIB: within some minutes all is local but that much.
-local_but() {
-	for _ in $(seq 600); do
-		[ "$(status local_bytes)" -lt $((blocks * 4096 - ($1 << 20))) ] || return 0
-		sleep 0.2
-	done
-	say "$(status local_bytes) bytes are local"
-	return 1
-}
-
-# until_status KEY VALUE: within a minute.
-until_status() {
-	for _ in $(seq 300); do
-		[ "$(status "$1")" != "$2" ] || return 0
-		sleep 0.2
-	done
-	say "$1 is $(status "$1"), not $2"
-	return 1
 }
 
 fails() { ! "$@"; }
@@ -72,7 +51,7 @@ inv22_unreadable_source() {
 	check "one beside it is not" read_block 9100
 	dd if=/dev/vda bs=4k skip=9100 count=1 iflag=direct status=none | cmp - /tmp/block || not_ok "wrong data"
 	# A chunk that was read in part is read again as a whole.
-	check "the rest becomes local" local_but 2
+	check "the rest becomes local" until_true 300 local_but 2
 	check "and that is not complete" until_status state stalled
 	check "it says why" grep -q . <<<"$(status error)"
 	dmsetup message image 0 disable
@@ -95,7 +74,7 @@ inv21_local_disk() {
 	check "a block that cannot be kept is read all the same" read_block 5003
 	dd if=/dev/vda bs=4k skip=5003 count=1 iflag=direct status=none | cmp - /tmp/block || not_ok "wrong data"
 	"$ctl" limit d --max-rate 0 >/dev/null
-	check "the rest becomes local beside it" local_but 1
+	check "the rest becomes local beside it" until_true 300 local_but 1
 	check "which is not complete either" [ "$(status state)" != complete ]
 	dmsetup suspend --noflush --nolockfs local
 	dmsetup load local --table "0 $size linear /dev/vdb 0"

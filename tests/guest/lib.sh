@@ -46,6 +46,28 @@ status() {
 	"$BIN/sluicectl" status -o json | value "$1"
 }
 
+# until_true SECONDS COMMAND...: false when it is not within so long.
+until_true() {
+	local end=$((SECONDS + $1 * SLACK))
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		sleep 0.1
+	done
+}
+
+status_is() { [ "$(status "$1")" = "$2" ]; }
+
+# until_status KEY VALUE: within two minutes.
+until_status() {
+	until_true 120 status_is "$1" "$2" && return
+	say "$1 is $(status "$1"), not $2"
+	return 1
+}
+
+# local_but MIB: at most so much is missing.
+local_but() { [ $(($(status namespace_bytes) - $(status local_bytes))) -le $(($1 << 20)) ]; }
+
 storage_up() {
 	local delay=${1:-0.5ms} rate=${2:-1gbit}
 

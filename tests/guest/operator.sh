@@ -32,10 +32,7 @@ says() {
 
 # happened CONDITION: an event, in jq, is there; it may take a moment.
 happened() {
-	for _ in $(seq $((100 * SLACK))); do
-		jq -es "any(.[]; $1)" /tmp/events >/dev/null && return
-		sleep 0.1
-	done
+	until_true 30 jq -es "any(.[]; $1)" /tmp/events >/dev/null && return
 	cat /tmp/events
 	return 1
 }

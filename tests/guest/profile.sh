@@ -73,16 +73,6 @@ host_down() {
 	nvme disconnect -n "$("$ctl" status d -o json | value nqn)" >/dev/null
 }
 
-# until KEY VALUE: is what status says, within two minutes.
-until_status() {
-	local _
-	for _ in $(seq 600); do
-		[ "$(status "$1")" != "$2" ] || return 0
-		sleep 0.2
-	done
-	return 1
-}
-
 # part KEY: of the profile object of the status.
 profile_part() {
 	status_json | sed -n 's/.*"profile":{\([^}]*\)}.*/\1/p' | tr -d '"' | tr ',' '\n' |

@@ -28,15 +28,6 @@ listener() {
 said() { grep -q "^$1" /run/notified; }
 beats() { [ "$(grep -c '^WATCHDOG=1' /run/notified)" -ge "$1" ]; }
 
-until_true() { # SECONDS COMMAND...
-	local end=$((SECONDS + $1 * SLACK))
-	shift
-	until "$@"; do
-		[ "$SECONDS" -lt "$end" ] || return 1
-		sleep 0.05
-	done
-}
-
 # start OPTION...: as systemd would.
 start() {
 	: >/run/notified

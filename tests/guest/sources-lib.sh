@@ -53,11 +53,7 @@ unserve() {
 
 # listening PORT: waits for it.
 listening() {
-	for _ in $(seq 200); do
-		in_storage nc -z "$SRV" "$1" && return 0
-		sleep 0.05
-	done
-	die "nothing listens on port $1"
+	until_true 60 in_storage nc -z "$SRV" "$1" || die "nothing listens on port $1"
 }
 
 # nbdkit_up NAME PORT ARGUMENT...
@@ -193,18 +189,8 @@ detach() { "$ctl" detach d >/dev/null; }
 unlimited() { "$ctl" limit d --max-rate 0 >/dev/null; }
 wait_complete() { "$ctl" wait d --timeout "${1:-240}" >/dev/null; }
 
-# until SECONDS COMMAND...
-until_true() {
-	local end=$((SECONDS + $1))
-	shift
-	while ! "$@"; do
-		[ "$SECONDS" -lt "$end" ] || return 1
-		sleep 0.2
-	done
-}
-
-state_is() { [ "$(status state)" = "$1" ]; }
-source_is() { [ "$(status source)" = "$1" ]; }
+state_is() { status_is state "$1"; }
+source_is() { status_is source "$1"; }
 
 # read_block MIB: a read of a block by who uses the device; says how long it took.
 read_block() {
@@ -257,9 +243,6 @@ whole() {
 	check "$3: detach" detach
 	check "$3: every block equals the image" compare "$2"
 }
-
-# local_but MIB: at most so much is missing.
-local_but() { [ $(($(status namespace_bytes) - $(status local_bytes))) -le $(($1 << 20)) ]; }
 
 # The image on a disk of which some sectors cannot be read once that is enabled.
 dusty_up() {

@@ -106,17 +106,7 @@ lab_wire_start() {
 		--nic-socket "$lab_tmp/nic" --nic-ram "$lab_ram/nic" --status "$lab_tmp/status" \
 		2>"$lab_out/wire.log" &
 	lab_wire_pid=$!
-	lab_until 5 test -S "$lab_tmp/status" || die "the wire does not start: $(<"$lab_out/wire.log")"
-}
-
-# lab_until SECONDS COMMAND...: true when the command is, false when out of time.
-lab_until() {
-	local end=$((SECONDS + $1))
-	shift
-	until "$@"; do
-		[ "$SECONDS" -lt "$end" ] || return 1
-		sleep 0.1
-	done
+	until_true 5 test -S "$lab_tmp/status" || die "the wire does not start: $(<"$lab_out/wire.log")"
 }
 
 lab_wire() {
@@ -126,7 +116,7 @@ lab_wire() {
 lab_wire_is() { [ "$(lab_wire "$1")" = "$2" ]; }
 
 lab_wire_wait() {
-	lab_until "$3" lab_wire_is "$1" "$2" ||
+	until_true "$3" lab_wire_is "$1" "$2" ||
 		die "the wire's $1 is not $2 after $3 s but $(lab_wire "$1")"
 }
 
@@ -148,7 +138,7 @@ lab_nic_said() {
 }
 
 lab_nic_wait() {
-	lab_until "$2" lab_nic_said "$1" || true
+	until_true "$2" lab_nic_said "$1" || true
 	[ -e "$lab_out/nic/said-$1" ] && return
 	tail -n 25 "$lab_out/nic.log" >&2
 	die "the SmartNIC machine did not say \"$1\" in $2 s; logs are in $lab_out"
@@ -166,7 +156,7 @@ lab_nic_run() {
 	n=$(find "$nic" -name 'order-*' | wc -l)
 	printf '%s\n' "$2" >"$nic/new-order"
 	mv "$nic/new-order" "$nic/order-$((++n))"
-	lab_until "$1" lab_nic_answered "$n" || true
+	until_true "$1" lab_nic_answered "$n" || true
 	[ ! -e "$nic/answer-$n" ] || cat "$nic/answer-$n"
 	[ -e "$nic/status-$n" ] ||
 		die "the SmartNIC machine did not do \"$2\" in $1 s; logs are in $lab_out"
@@ -217,11 +207,11 @@ lab_host_on() {
 		-monitor "unix:$lab_tmp/monitor,server=on,wait=off" \
 		"${disk[@]}" </dev/null >"$out/qemu.log" 2>&1 &
 	lab_host_pid=$!
-	lab_until 20 test -S "$lab_tmp/serial" || die "the host does not start: $(<"$out/qemu.log")"
+	until_true 20 test -S "$lab_tmp/serial" || die "the host does not start: $(<"$out/qemu.log")"
 	# QEMU waits for it, so the boot begins now.
 	setpriv --pdeathsig KILL "$lab/console.py" serve "$out" 2>"$out/console.err" &
 	lab_console_pid=$!
-	lab_until 10 test -S "$out/console" || die "the host's console is deaf: $(<"$out/console.err")"
+	until_true 10 test -S "$out/console" || die "the host's console is deaf: $(<"$out/console.err")"
 }
 
 lab_host_reached() {
@@ -233,7 +223,7 @@ lab_host_reached() {
 
 lab_host_wait() {
 	local boot
-	lab_until "$2" lab_host_reached "$1" || true
+	until_true "$2" lab_host_reached "$1" || true
 	boot=$(tail -n 1 "$lab_out/host/phases")
 	sed -n "s/^${boot%% *} $1 //p" "$lab_out/host/phases" | grep . && return
 	cat "$lab_out/host/qemu.log" >&2
@@ -254,7 +244,7 @@ lab_host_reset() {
 
 # lab_host_left SECONDS: until the host has switched itself off.
 lab_host_left() {
-	lab_until "$1" lab_host_is_off || die "the host did not switch itself off in $1 s"
+	until_true "$1" lab_host_is_off || die "the host did not switch itself off in $1 s"
 	lab_host_off
 }
 

@@ -98,7 +98,7 @@ other_export_restored() {
 	check "one more export, and the daemon killed" card 30 '"$ctl" export disk loop >/dev/null && {
 		daemon_kill KILL || true; rm $shared; }'
 	card 30 daemon_start
-	check "the export that was gone is there again" lab_until 20 card 10 'ls -d $shared'
+	check "the export that was gone is there again" until_true 20 card 10 'ls -d $shared'
 	check "and the host's disk was never pulled" intact_some
 	check "nor reset" \
 		[ "$(grep -c 'Enabling controller' "$lab_out/nic/console.log")" = "$enabled" ]
@@ -141,7 +141,7 @@ host_reboots() {
 	local boot
 	boot=$(tail -n 1 "$lab_out/host/phases")
 	host 5 'nohup sh -c "sleep 0.5; systemctl reboot" >/dev/null 2>&1 &' >/dev/null
-	lab_until 90 grep -q "^$((${boot%% *} + 1)) start" "$lab_out/host/phases" ||
+	until_true 90 grep -q "^$((${boot%% *} + 1)) start" "$lab_out/host/phases" ||
 		die "the host does not reboot"
 	booted "the host reboots"
 }

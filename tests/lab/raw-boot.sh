@@ -54,7 +54,7 @@ controller_resets() {
 
 reboot_itself() {
 	lab_host_run 5 'nohup sh -c "sleep 0.5; reboot -f" >/dev/null 2>&1 &'
-	lab_until 30 grep -q '^2 start' "$lab_out/host/phases" || die "the host does not reboot"
+	until_true 30 grep -q '^2 start' "$lab_out/host/phases" || die "the host does not reboot"
 	booted "reboot"
 	intact "reboot"
 }

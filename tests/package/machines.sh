@@ -39,16 +39,6 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# until_there SECONDS COMMAND...
-until_there() {
-	local end=$((SECONDS + $1))
-	shift
-	until "$@"; do
-		[ "$SECONDS" -lt "$end" ] || return 1
-		sleep 0.2
-	done
-}
-
 # Both ends bind their own address: either may come and go.
 wire() { # MINE OTHER MAC
 	rm -f "$tmp/$1.sock"
@@ -64,7 +54,7 @@ storage_on() { # IMAGE
 		--out "$storage_job" --disk "$1,snapshot" --qemu "$(wire storage card 01)" \
 		"$SLUICE_TOP/tests/package/job-agent" /mnt/out >"$out/storage.log" 2>&1 &
 	storage_pid=$!
-	until_there 120 test -e "$storage_job/up" || die "the storage machine does not start"
+	until_true 120 test -e "$storage_job/up" || die "the storage machine does not start"
 }
 
 # card_new: disks as of a new machine.
@@ -87,7 +77,7 @@ card_on() {
 	rm -f "$tmp/local.sock"
 	nbdkit -f -U "$tmp/local.sock" --filter=cache file "$out/local.img" cache=writeback &
 	card_pids=("$!")
-	until_there 20 test -S "$tmp/local.sock" || die "nbdkit does not come up"
+	until_true 20 test -S "$tmp/local.sock" || die "nbdkit does not come up"
 	read -ra wire <<<"$(wire card storage 02)"
 	setpriv --pdeathsig KILL qemu-system-x86_64 -nodefaults -no-user-config -display none \
 		-no-reboot -machine q35 -accel tcg,thread=multi -cpu max,-la57 -smp 2 -m 1024 \
@@ -103,7 +93,7 @@ card_on() {
 		-device virtio-9p-pci,fsdev=job,mount_tag=job "${wire[@]}" \
 		</dev/null >"$out/card/qemu-$boots.log" 2>&1 &
 	card_pids+=("$!")
-	until_there 600 test -e "$card_job/up" || die "the card does not boot; see $out/card"
+	until_true 600 test -e "$card_job/up" || die "the card does not boot; see $out/card"
 }
 
 card_cut() {
@@ -119,7 +109,7 @@ job() {
 	local base=$1/$2-$3
 	printf '%s\n' "$5" >"$base.new"
 	mv "$base.new" "$base.cmd"
-	until_there "$4" test -e "$base.rc" || { say "no answer within $4 s to: $5"; return 124; }
+	until_true "$4" test -e "$base.rc" || { say "no answer within $4 s to: $5"; return 124; }
 	cat "$base.out"
 	return "$(cat "$base.rc")"
 }

@@ -55,7 +55,7 @@ rounds() { storage_run 30 'cat /tmp/host/rounds 2>/dev/null | wc -l'; }
 host_goes_on() {
 	local n
 	n=$(($(rounds) + 2))
-	until_there 200 more_rounds "$n"
+	until_true 200 more_rounds "$n"
 }
 more_rounds() { [ "$(rounds)" -ge "$1" ]; }
 
@@ -103,7 +103,7 @@ host_works() {
 resumes() {
 	card_cut
 	card_on
-	check "the service is up again" until_there 300 card_run 60 \
+	check "the service is up again" until_true 300 card_run 60 \
 		'systemctl is-active -q sluiced && sluicectl status web1 >/dev/null'
 	check "and the export" card_run 60 "journalctl -b -u sluiced -o cat | tail -50
 		test -e /sys/kernel/config/nvmet/ports/*/subsystems/$nqn"
@@ -151,10 +151,10 @@ check "others do not even see it" card_run 60 \
 check "the host connects" host_connects
 check "and works" host_works
 
-check "some is local" until_there 300 at_least 8
+check "some is local" until_true 300 at_least 8
 say "package: first power cut at $SECONDS s, $(status percent) %"
 resumes 8
-check "more is local" until_there 300 at_least 16
+check "more is local" until_true 300 at_least 16
 say "package: second power cut at $SECONDS s, $(status percent) %"
 resumes 16
 
@@ -165,7 +165,7 @@ check "a removal is refused, and says why" card_run 300 'apt-get -q -y remove sl
 	tee /tmp/refused; grep "deployment web1 is on /dev/sluice0" /tmp/refused &&
 	systemctl is-active -q sluiced && dpkg -s sluice | grep -q "^Status: .* installed"'
 check "apt upgrades them" card_run 1800 'apt-get -q -y -o Dpkg::Options::=--force-confold dist-upgrade'
-check "the new daemon runs" until_there 60 daemon_is "$newer"
+check "the new daemon runs" until_true 60 daemon_is "$newer"
 check "with the old module" module_is "$version"
 check "the new one is there for the next boot" card_run 60 "test \$(modinfo -F version sluice) = '$newer'"
 check "the deployment goes on" [ "$(status state)" = copying ]

@@ -25,6 +25,34 @@ wanted() {
 	return 1
 }
 
+# until_true SECONDS COMMAND...: false when it is not within so long.
+until_true() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		sleep 0.1
+	done
+}
+
+# counted LOG STATUS: adds what the last line of a step that ended so says to passed and
+# failed.
+counted() {
+	local last
+
+	last=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$1" | tail -1) || true
+	if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
+		passed=$((passed + BASH_REMATCH[1]))
+		failed=$((failed + BASH_REMATCH[2]))
+		# A step that counts no failure and yet fails has failed once.
+		[ "$2" = 0 ] || [ "${BASH_REMATCH[2]}" != 0 ] || failed=$((failed + 1))
+	elif [ "$2" = 0 ]; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+	fi
+}
+
 # Only one process fills a cache entry; the others wait for it.
 with_lock() {
 	local name=$1
