@@ -6,25 +6,14 @@ man page and completes, in bash and zsh as people press the key. Last line: "N p
 import os
 import re
 import subprocess
-import sys
 import tempfile
 
 import pexpect
 
-TOP = os.path.realpath(os.path.dirname(__file__) + "/../..")
-CTL = os.path.realpath(sys.argv[1] if len(sys.argv) > 1 else TOP + "/build/sluicectl")
+from counted import CTL, TOP, check, finish
+
 PAGE = open(TOP + "/Documentation/man/sluicectl.8.rst", encoding="utf-8").read()
 PROMPT = "shell: "
-passed = failed = 0
-
-
-def check(name, good, detail=""):
-    global passed, failed
-    if good:
-        passed += 1
-    else:
-        failed += 1
-        print(f"FAILED: {name} {detail}")
 
 
 def complete(*words):
@@ -145,5 +134,4 @@ def shells():
 man_page()
 words()
 shells()
-print(f"{passed} passed, {failed} failed")
-sys.exit(failed != 0)
+finish()

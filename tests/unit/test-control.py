@@ -7,24 +7,12 @@ import grp
 import json
 import os
 import socket
-import subprocess
-import sys
 import tempfile
-import time
 
-TOP = os.path.realpath(os.path.dirname(__file__) + "/../..")
+from counted import check, finish, sluiced
+
 NOBODY = 65534
 GUESTS = 16
-passed = failed = 0
-
-
-def check(name, good):
-    global passed, failed
-    if good:
-        passed += 1
-    else:
-        failed += 1
-        print(f"FAILED: {name}")
 
 
 def connect(path, member=None):
@@ -62,15 +50,7 @@ def call(s, method, **parameters):
 group = next(g for g in grp.getgrall() if g.gr_gid)
 with tempfile.TemporaryDirectory() as tmp:
     os.chmod(tmp, 0o755)
-    path = tmp + "/sock"
-    daemon = subprocess.Popen(
-        [TOP + "/build/sluiced", "--state-dir", tmp + "/state", "--socket", path,
-         "--group", group.gr_name], stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(600):
-            if os.path.exists(path):
-                break
-            time.sleep(0.1)
+    with sluiced(tmp, "--group", group.gr_name) as path:
         root, guest = connect(path), connect(path, group.gr_gid)
         check("root asks", "deployments" in call(root, "Status")["parameters"])
         check("a member asks", "deployments" in call(guest, "Status")["parameters"])
@@ -97,9 +77,5 @@ with tempfile.TemporaryDirectory() as tmp:
         guests = [connect(path, group.gr_gid) for _ in range(GUESTS)]
         check("so many members, and no more", not call(connect(path, group.gr_gid), "Status"))
         check("keep root not out", "deployments" in call(connect(path), "Status")["parameters"])
-    finally:
-        daemon.terminate()
-        daemon.wait()
 
-print(f"{passed} passed, {failed} failed")
-sys.exit(failed != 0)
+finish()

@@ -3,15 +3,12 @@
 """test-messages.py [SLUICECTL]: every message of Documentation/messages.rst is said, with its exit
 status, by sluicectl and a real sluiced, and no other is tried. Last line: "N passed, N failed"."""
 
-import os
 import re
 import subprocess
-import sys
 import tempfile
-import time
 
-TOP = os.path.realpath(os.path.dirname(__file__) + "/../..")
-CTL = os.path.realpath(sys.argv[1] if len(sys.argv) > 1 else TOP + "/build/sluicectl")
+from counted import CTL, TOP, check, finish, sluiced
+
 DEPLOY = ["deploy", "d", "--source", "file:/srv/i.raw", "--local", "/dev/vdx"]
 
 # How each message is provoked: its line, as in the table, and what is run.
@@ -42,18 +39,6 @@ TRIGGERS = {
     "The local disk ... is no block device": ["apply", "{tmp}/file.json", "--dry-run"],
 }
 
-passed = failed = 0
-
-
-def check(name, good, detail=""):
-    global passed, failed
-    if good:
-        passed += 1
-    else:
-        failed += 1
-        print(f"FAILED: {name} {detail}")
-
-
 with open(TOP + "/Documentation/messages.rst", encoding="utf-8") as page:
     table = {m: int(status) for m, status in re.findall(r"^``(.+?)`` +(\d+) ", page.read(), re.M)}
 check("every message has a trigger", set(table) <= set(TRIGGERS), set(table) - set(TRIGGERS))
@@ -70,14 +55,7 @@ with tempfile.TemporaryDirectory() as tmp:
     write("short.json", '{"name":"d","local":"/dev/vdx"}')
     write("gone.json", "{%s,\"local\":\"%s/disk\"}" % (good, tmp))
     write("file.json", "{%s,\"local\":\"%s/short.json\"}" % (good, tmp))
-    sock = tmp + "/sock"
-    daemon = subprocess.Popen([TOP + "/build/sluiced", "--state-dir", tmp + "/state",
-                               "--socket", sock], stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(600):
-            if os.path.exists(sock):
-                break
-            time.sleep(0.1)
+    with sluiced(tmp) as sock:
         for message, status in table.items():
             arguments = [a.format(tmp=tmp) for a in TRIGGERS.get(message, ["help"])]
             done = subprocess.run([CTL, "--socket", sock, *arguments], capture_output=True,
@@ -88,9 +66,5 @@ with tempfile.TemporaryDirectory() as tmp:
             # Without the module a dry run finds that first.
             wanted = (status, 12) if "--dry-run" in arguments else (status,)
             check(f"status of {message}", done.returncode in wanted, done.returncode)
-    finally:
-        daemon.terminate()
-        daemon.wait()
 
-print(f"{passed} passed, {failed} failed")
-sys.exit(failed != 0)
+finish()

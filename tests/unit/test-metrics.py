@@ -8,24 +8,12 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import tempfile
-import time
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
-TOP = os.path.realpath(os.path.dirname(__file__) + "/../..")
-passed = failed = 0
-
-
-def check(name, good):
-    global passed, failed
-    if good:
-        passed += 1
-    else:
-        failed += 1
-        print(f"FAILED: {name}")
+from counted import CTL, TOP, check, finish, sluiced, until
 
 
 def ask(port, request):
@@ -49,15 +37,6 @@ def free_port():
         return s.getsockname()[1]
 
 
-def until(condition):
-    """Waits for it, for as long as it may take a busy machine."""
-    for _ in range(600):
-        if condition():
-            return True
-        time.sleep(0.1)
-    return False
-
-
 def refuses(port):
     with socket.socket() as s:
         return s.connect_ex(("127.0.0.1", port)) != 0
@@ -66,10 +45,7 @@ def refuses(port):
 with tempfile.TemporaryDirectory() as tmp:
     port = free_port()
     path = tmp + "/sluice.prom"
-    daemon = subprocess.Popen(
-        [TOP + "/build/sluiced", "--state-dir", tmp + "/state", "--socket", tmp + "/sock",
-         "--metrics-file", path, "--metrics-port", str(port)], stderr=subprocess.DEVNULL)
-    try:
+    with sluiced(tmp, "--metrics-file", path, "--metrics-port", str(port)) as sock:
         check("the port is there", until(lambda: not refuses(port)))
         check("the file is there", until(lambda: os.path.exists(path)))
         with open(path, encoding="utf-8") as file:
@@ -109,12 +85,8 @@ with tempfile.TemporaryDirectory() as tmp:
         check("idle connections", " 200 " in get(port, "/metrics").split("\r\n")[0])
         for s in idle:
             s.close()
-        version = subprocess.run([TOP + "/build/sluicectl", "--socket", tmp + "/sock", "version"],
+        version = subprocess.run([CTL, "--socket", sock, "version"],
                                  capture_output=True, check=False)
         check("the daemon answers", version.returncode == 0)
-    finally:
-        daemon.terminate()
-        check("the daemon ends", daemon.wait(60) == 0)
 
-print(f"{passed} passed, {failed} failed")
-sys.exit(failed != 0)
+finish()

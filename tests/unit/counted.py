@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the unit tests in Python share: checks that are counted, and a real sluiced."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+
+TOP = os.path.realpath(os.path.dirname(__file__) + "/../..")
+CTL = os.path.realpath(sys.argv[1] if len(sys.argv) > 1 else TOP + "/build/sluicectl")
+passed = failed = 0
+
+
+def check(name, good, detail=""):
+    global passed, failed
+    if good:
+        passed += 1
+    else:
+        failed += 1
+        print(f"FAILED: {name} {detail}")
+
+
+def finish():
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(failed != 0)
+
+
+def until(condition):
+    """Waits for it, for as long as it may take a busy machine."""
+    for _ in range(600):
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@contextlib.contextmanager
+def sluiced(tmp, *options):
+    """A daemon with its state in the directory; gives the path of its socket."""
+    sock = tmp + "/sock"
+    with subprocess.Popen([TOP + "/build/sluiced", "--state-dir", tmp + "/state", "--socket", sock,
+                           *options], stderr=subprocess.DEVNULL) as daemon:
+        try:
+            check("the daemon is up", until(lambda: os.path.exists(sock)))
+            yield sock
+        finally:
+            daemon.terminate()
+            check("the daemon ends", daemon.wait(60) == 0)
