@@ -5,43 +5,8 @@
 # deployments are otherwise, and a dry run of a real sluiced. Last line: "N passed, N failed".
 
 cd "$(dirname "$0")/../.." || exit 1
-ctl=$(realpath "${1:-build/sluicectl}")
-tmp=$(mktemp -d) || exit 1
-sock=$tmp/sock
-server=
-passed=0
-failed=0
-unset NO_COLOR
-export LC_ALL=C.UTF-8
-
-stop() {
-	[ -z "$server" ] || { kill "$server" && wait "$server"; } 2>/dev/null
-	server=
-	rm -f "$sock"
-}
-trap 'stop; rm -rf "$tmp"' EXIT
-
-start() { # COMMAND...: something that makes the socket
-	stop
-	"$@" 2>"$tmp/server" &
-	server=$!
-	for _ in $(seq 300); do
-		[ -S "$sock" ] && return
-		sleep 0.1
-	done
-	echo "no server"
-	exit 1
-}
-
-${CC:-cc} -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Ilibcommon -o "$tmp/fake-sluiced" \
-	tests/unit/fake-sluiced.c libcommon/message.c -ljson-c || exit 1
-
-# fake: with the script on stdin.
-fake() {
-	cat >"$tmp/script"
-	: >"$tmp/calls"
-	start "$tmp/fake-sluiced" "$sock" "$tmp/script" "$tmp/calls"
-}
+# shellcheck source=tests/unit/ctl.sh
+. tests/unit/ctl.sh
 
 # expect NAME STATUS TEXT: of standard output or error.
 expect() {
@@ -193,8 +158,7 @@ expect "a directory: the good one" 2 "d: is as $tmp/dir/b.json wants it"
 
 # --- a dry run of the real daemon -------------------------------------------
 
-mkdir "$tmp/state"
-start build/sluiced --state-dir "$tmp/state" --socket "$sock"
+start_sluiced
 truncate -s 64M "$tmp/image" "$tmp/disk"
 apply "{\"name\":\"d\",\"sources\":[\"file:$tmp/image\",\"file:$tmp/gone\"],\"local\":\"$tmp/disk\",
 	\"exports\":[{\"kind\":\"loop\"}]}" --dry-run -o json
@@ -217,5 +181,4 @@ apply "{\"name\":\"d\",\"sources\":[\"file:$tmp/gone\"],\"local\":\"/dev/nothing
 expect "a dry run for people" "$rc" "source file:$tmp/gone: "
 [ "$rc" != 0 ]; rc=$?; expect "its status" 0 ""
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+finish

@@ -5,12 +5,8 @@
 # on this machine with a real sluiced. Last line: "N passed, N failed".
 
 cd "$(dirname "$0")/../.." || exit 1
-ctl=$(realpath "${1:-build/sluicectl}")
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-unset NO_COLOR
-passed=0
-failed=0
+# shellcheck source=tests/unit/ctl.sh
+. tests/unit/ctl.sh
 
 check() { # NAME COMMAND...
 	local name=$1
@@ -119,13 +115,7 @@ run
 found "no daemon" "$rc" daemon warning "systemctl enable --now sluiced"
 
 # This machine, and a real daemon.
-mkdir "$tmp/state"
-build/sluiced --state-dir "$tmp/state" --socket "$tmp/sock" 2>"$tmp/log" &
-daemon=$!
-for _ in $(seq 300); do
-	[ -S "$tmp/sock" ] && break
-	sleep 0.1
-done
+start_sluiced
 run
 found "a daemon" "$rc" versions ok
 check "its memory is judged" jq -e 'any(.findings[]; .check == "memory-lock")' "$tmp/out"
@@ -139,8 +129,7 @@ events=$!
 for _ in $(seq 100); do
 	"$ctl" --socket "$tmp/sock" status >/dev/null && break
 done
-kill $daemon
-wait $daemon
+stop
 wait $events
 rc=$?
 check "events end with the daemon" test "$rc" = 15
@@ -149,5 +138,4 @@ check "a word too many" test "$rc" = 2
 
 exec >&3
 grep -A20 FAILED "$tmp/jq"
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+finish

@@ -5,43 +5,8 @@
 # here. Needs no root, no module and no daemon. Last line: "N passed, N failed".
 
 cd "$(dirname "$0")/../.." || exit 1
-ctl=$(realpath "${1:-build/sluicectl}")
-tmp=$(mktemp -d) || exit 1
-sock=$tmp/sock
-passed=0
-failed=0
-fake_pid=
-
-stop_fake() {
-	if [ -n "$fake_pid" ]; then
-		kill "$fake_pid" 2>/dev/null
-		wait "$fake_pid" 2>/dev/null
-	fi
-	fake_pid=
-	rm -f "$sock"
-}
-trap 'stop_fake; rm -rf "$tmp"' EXIT
-
-${CC:-cc} -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Ilibcommon -o "$tmp/fake-sluiced" \
-	tests/unit/fake-sluiced.c libcommon/message.c -ljson-c || exit 1
-[ -x "$ctl" ] || { echo "There is no sluicectl at $ctl; run make build/sluicectl first."; exit 1; }
-unset NO_COLOR COLUMNS
-export LC_ALL=C.UTF-8
-
-# fake: starts fake-sluiced with the script on stdin.
-fake() {
-	stop_fake
-	cat >"$tmp/script"
-	: >"$tmp/log"
-	"$tmp/fake-sluiced" "$sock" "$tmp/script" "$tmp/log" &
-	fake_pid=$!
-	for _ in $(seq 100); do
-		[ -S "$sock" ] && return
-		sleep 0.05
-	done
-	echo "fake-sluiced does not start"
-	exit 1
-}
+# shellcheck source=tests/unit/ctl.sh
+. tests/unit/ctl.sh
 
 # run ARG...: leaves $rc, $tmp/out, $tmp/err.
 run() {
@@ -99,11 +64,11 @@ expect() {
 
 # called NAME TEXT: the last call holds TEXT.
 called() {
-	check "$1 (call lacks '$2')" grep -qF -- "$2" <(tail -n 1 "$tmp/log")
+	check "$1 (call lacks '$2')" grep -qF -- "$2" <(tail -n 1 "$tmp/calls")
 }
 
 last_call_is() {
-	[ "$(tail -n 1 "$tmp/log")" = "$1" ]
+	[ "$(tail -n 1 "$tmp/calls")" = "$1" ]
 }
 
 out_lacks() {
@@ -412,7 +377,7 @@ fake < <(status_of "$(dep vdb copying 20)")
 "$ctl" --socket "$sock" wait vdb >"$tmp/out" 2>"$tmp/err" &
 waiter=$!
 sleep 1
-stop_fake
+stop
 sleep 1
 fake < <(status_of "$(dep vdb complete 100)")
 wait $waiter; rc=$?
@@ -525,5 +490,4 @@ if [ -c /dev/full ]; then
 	expect "full device" 1 - "could not be written"
 fi
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+finish
