@@ -68,5 +68,6 @@ extern const struct sluice_option sluice_profile_options[];
 extern const struct sluice_option sluice_export_options[];
 extern const struct sluice_option sluice_unexport_options[];
 extern const struct sluice_option sluice_doctor_options[];
+extern const struct sluice_option sluice_help_options[];
 
 #endif /* SLUICE_TOOLS_COMMAND_H */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The table that the command line, help and completion are made of. */
+/* The table that the command line, help, the manual's skeleton and completion are made of. */
 #include <string.h>
 
 #include "command.h"
@@ -61,14 +61,14 @@ const struct sluice_command sluice_commands[] = {
 	  "Ends every waiting host request with a status that the host retries.", NULL,
 	  sluice_cmd_fail_parked },
 	{ "doctor", "doctor [--root PATH]",
-	  "Says what this card can do, what it lacks and what helps. Exits with 0, 17 when there "
-	  "are warnings, 18 when nothing can be deployed.", sluice_doctor_options,
+	  "Says what this card can do, what it lacks and what helps. Exits with 0, 18 when there "
+	  "are warnings, 19 when nothing can be deployed.", sluice_doctor_options,
 	  sluice_cmd_doctor },
 	{ "version", "version",
 	  "Shows the versions of sluicectl, sluiced and the kernel module.", NULL,
 	  sluice_cmd_version },
-	{ "help", "help [COMMAND]",
-	  "Shows the commands, or how to use one.", NULL, sluice_cmd_help },
+	{ "help", "help [COMMAND] [--man]",
+	  "Shows the commands, or how to use one.", sluice_help_options, sluice_cmd_help },
 	{ "complete", "complete [WORD]...",
 	  "", NULL, sluice_cmd_complete },
 	{ 0 },

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "error.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,46 +16,52 @@
 
 static const struct {
 	const char *kind;
-	int exit;
-} kinds[] = {
-	{ "Failed", SLUICE_EXIT_FAILED },
-	{ "InvalidParameter", SLUICE_EXIT_USAGE },
-	{ "NotFound", SLUICE_EXIT_NOT_FOUND },
-	{ "Exists", 4 },
-	{ "SourceUnreachable", 5 },
-	{ "ImageUnusable", 6 },
-	{ "LocalUnusable", 7 },
-	{ "HoldsData", 8 },
-	{ "NotFormatted", SLUICE_EXIT_NOT_FORMATTED },
-	{ "Mismatch", SLUICE_EXIT_MISMATCH },
-	{ "Damaged", 11 },
-	{ "Module", 12 },
-	{ "ExportFailed", 13 },
-	{ "InUse", 14 },
-	{ "NoDaemon", SLUICE_EXIT_NO_DAEMON },
-	{ "TimedOut", SLUICE_EXIT_TIMEOUT },
-	{ "NotPermitted", 17 },
+	const char *meaning;
+} statuses[] = {
+	[SLUICE_EXIT_OK] = { NULL, "Done." },
+	[SLUICE_EXIT_FAILED] = { "Failed", "Anything not below." },
+	[SLUICE_EXIT_USAGE] = { "InvalidParameter", "Wrong usage, or a parameter is malformed." },
+	[SLUICE_EXIT_NOT_FOUND] = { "NotFound", "No deployment of that name." },
+	[4] = { "Exists", "A deployment of that name, or on that disk, exists." },
+	[5] = { "SourceUnreachable", "The source does not answer or refuses." },
+	[6] = { "ImageUnusable", "Size or block size of the image does not fit." },
+	[7] = { "LocalUnusable", "The disk is too small, busy or no block device." },
+	[8] = { "HoldsData", "The disk holds data; nothing was changed." },
+	[SLUICE_EXIT_NOT_FORMATTED] = { "NotFormatted", "The disk holds no deployment." },
+	[SLUICE_EXIT_MISMATCH] = { "Mismatch", "The disk holds another deployment or image." },
+	[11] = { "Damaged", "The metadata on the disk is damaged." },
+	[12] = { "Module", "The kernel module is missing or of another version." },
+	[13] = { "ExportFailed", "The export could not be made." },
+	[14] = { "InUse", "The device is open." },
+	[SLUICE_EXIT_NO_DAEMON] = { "NoDaemon", "No sluiced is behind the socket, or it went away." },
+	[SLUICE_EXIT_TIMEOUT] = { "TimedOut", "The time is over; the deployment goes on." },
+	[17] = { "NotPermitted", "Only root may do that." },
+	[SLUICE_EXIT_WARNED] = { NULL, "The doctor has warnings." },
+	[SLUICE_EXIT_UNFIT] = { NULL, "The doctor has errors." },
 };
 
-static const char *kind_of(int exit)
-{
-	size_t i;
+static_assert(sizeof(statuses) / sizeof(statuses[0]) == SLUICE_EXIT_LAST + 1,
+	      "each status has a meaning");
 
-	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (kinds[i].exit == exit)
-			return kinds[i].kind;
-	return kinds[0].kind;
+const char *sluice_error_kind(int exit)
+{
+	return statuses[exit].kind;
+}
+
+const char *sluice_error_meaning(int exit)
+{
+	return statuses[exit].meaning;
 }
 
 static int exit_of(const char *kind)
 {
-	size_t i;
+	int i;
 
 	if (strncmp(kind, PREFIX, strlen(PREFIX)))
 		return SLUICE_EXIT_FAILED;
-	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (!strcmp(kinds[i].kind, kind + strlen(PREFIX)))
-			return kinds[i].exit;
+	for (i = 0; i <= SLUICE_EXIT_LAST; i++)
+		if (statuses[i].kind && !strcmp(statuses[i].kind, kind + strlen(PREFIX)))
+			return i;
 	return SLUICE_EXIT_FAILED;
 }
 
@@ -63,7 +70,7 @@ static void __attribute__((format(printf, 3, 0))) record(struct sluice_ctl *ctl,
 {
 	sluice_error_clear(ctl);
 	ctl->error.exit = exit;
-	if (asprintf(&ctl->error.kind, PREFIX "%s", kind_of(exit)) < 0)
+	if (asprintf(&ctl->error.kind, PREFIX "%s", sluice_error_kind(exit)) < 0)
 		ctl->error.kind = NULL;
 	if (vasprintf(&ctl->error.message, fmt, args) < 0)
 		ctl->error.message = NULL;

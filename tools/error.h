@@ -18,6 +18,7 @@ enum {
 	SLUICE_EXIT_TIMEOUT = 16,
 	SLUICE_EXIT_WARNED = 18,	/* of doctor */
 	SLUICE_EXIT_UNFIT = 19,
+	SLUICE_EXIT_LAST = SLUICE_EXIT_UNFIT,
 };
 
 /* All zeroes: none. */
@@ -28,6 +29,12 @@ struct sluice_error {
 };
 
 struct sluice_ctl;
+
+/* "NotFound", of what is behind "org.sluice." in JSON; NULL: no error has that status. */
+const char *sluice_error_kind(int exit);
+
+/* One sentence on each status there is. */
+const char *sluice_error_meaning(int exit);
 
 /* Records an error in place of any earlier one. Returns its exit status. */
 int sluice_fail(struct sluice_ctl *ctl, int exit, const char *fmt, ...)

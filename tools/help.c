@@ -6,6 +6,16 @@
 
 #include "args.h"
 #include "command.h"
+#include "manual.h"
+
+enum {
+	OPT_MAN = 1,
+};
+
+const struct sluice_option sluice_help_options[] = {
+	{ OPT_MAN, "man", NULL, "Print the skeleton of the manual page, in reStructuredText." },
+	{ 0 },
+};
 
 /* Columns. 78 leaves room on the 80 of the narrowest terminal still met. */
 #define WIDTH	78
@@ -97,19 +107,34 @@ void sluice_help_command(const struct sluice_command *command)
 
 int sluice_cmd_help(struct sluice_ctl *ctl, int argc, char **argv)
 {
-	const struct sluice_command *command;
-	const char *name;
-	int status;
+	struct sluice_args args = {
+		.ctl = ctl, .options = sluice_help_options, .argc = argc, .argv = argv,
+	};
+	const struct sluice_command *command = NULL;
+	const char *name, *value;
+	bool man = false;
+	int id, status;
 
-	status = sluice_args_only_name(ctl, argc, argv, &name);
-	if (status || !name) {
-		if (!status)
-			sluice_help_all();
+	while ((id = sluice_args_next(&args, &value)) > 0)
+		man = true;
+	if (id == SLUICE_ARGS_STOP)
+		return args.status;
+	status = sluice_args_name(&args, &name);
+	if (status)
 		return status;
+	if (name) {
+		command = sluice_command_find(name);
+		if (!command)
+			return sluice_usage(ctl, "There is no command \"%s\" to give help on.",
+					    name);
 	}
-	command = sluice_command_find(name);
-	if (!command)
-		return sluice_usage(ctl, "There is no command \"%s\" to give help on.", name);
-	sluice_help_command(command);
+	if (command && man)
+		sluice_manual_command(command);
+	else if (command)
+		sluice_help_command(command);
+	else if (man)
+		sluice_manual_all();
+	else
+		sluice_help_all();
 	return SLUICE_EXIT_OK;
 }

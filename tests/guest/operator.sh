@@ -57,8 +57,8 @@ insmod "$SLUICE_KO"
 daemon_start --metrics-file "$figures" --metrics-port 9107
 
 says "doctor finds the module" '^ok +abi +Module and sluiced have ABI' \
-	bash -c "$ctl doctor || [ \$? = 17 ]"
-says "doctor finds the disks" '^ok +disk +vdb: ' bash -c "$ctl doctor || [ \$? = 17 ]"
+	bash -c "$ctl doctor || [ \$? = 18 ]"
+says "doctor finds the disks" '^ok +disk +vdb: ' bash -c "$ctl doctor || [ \$? = 18 ]"
 
 want '{"max_rate":"1M"}'
 head -c 16M /dev/vdb | md5sum >/tmp/before

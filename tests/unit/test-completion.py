@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""test-completion.py [SLUICECTL]: every command and option of sluicectl's table is in its
-man page and completes, in bash and zsh as people press the key. Last line: "N passed, N failed"."""
+"""test-completion.py [SLUICECTL]: every command, option and exit status of sluicectl's tables
+is in its man page, and what can be typed completes, in bash and zsh as people press the key.
+Last line: "N passed, N failed"."""
 
 import os
 import re
@@ -22,11 +23,11 @@ def complete(*words):
     return [line.split("\t")[0] for line in out.splitlines()]
 
 
-def section(title):
+def section(page, title):
     """The text under a heading that names the command."""
-    for match in re.finditer(r"^([a-z][a-z, -]*)\n-+\n", PAGE, re.M):
+    for match in re.finditer(r"^([A-Za-z][A-Za-z, -]*)\n[-=]+\n", page, re.M):
         if title in match.group(1).split(", "):
-            rest = PAGE[match.end():]
+            rest = page[match.end():]
             end = re.search(r"^[^\n]+\n[-=]+\n", rest, re.M)
             return rest[:end.start()] if end else rest
     return ""
@@ -36,30 +37,45 @@ def plain(text):
     return re.sub(r"\s+", " ", re.sub(r"\\ |\\|\*", "", text))
 
 
-def usage(command):
-    out = subprocess.run([CTL, "help", command], capture_output=True, text=True, check=True).stdout
-    return re.sub(r"\s+", " ", out.split("\n\n")[0]).strip().removeprefix("Usage: sluicectl ")
-
-
 def man_page():
+    """The page has all that the skeleton has, which is made of the tables."""
+    skeleton = subprocess.run([CTL, "help", "--man"], capture_output=True, text=True,
+                              check=True).stdout
+    page = subprocess.run(["rst2man", "--halt=2"], input=skeleton, capture_output=True, text=True,
+                          check=False)
+    check("the skeleton is a page", page.returncode == 0 and not page.stderr, page.stderr)
     commands = complete("")
     check("commands are there", len(commands) > 10)
-    common = PAGE[PAGE.index("\nOPTIONS\n"):]
-    global_options = complete("--")
     for command in commands:
-        text = section(command)
+        text, want = section(PAGE, command), section(skeleton, command)
+        one = subprocess.run([CTL, "help", command, "--man"], capture_output=True, text=True,
+                             check=True).stdout
+        check(f"{command} is in the skeleton", want and want in one)
         check(f"{command} is in the man page", text)
-        want = usage(command)
+        synopsis = plain(want.strip().split("\n\n")[0])
         # What the man page writes as several lines is one in help.
-        if "|" not in "".join(want.split()[1:2]):
-            check(f"synopsis of {command}", want in plain(text),
-                  f"'{want}' is not in the man page")
-        for option in complete(command, "--"):
-            where = common if option in global_options else text
-            check(f"{command} {option} is in the man page",
-                  re.search(rf"(^|, |\*\*){option}\b", where, re.M))
-    for option in global_options:
-        check(f"{option} is in the man page", f"{option}" in common)
+        if "|" not in "".join(synopsis.split()[1:2]):
+            check(f"synopsis of {command}", synopsis in plain(text),
+                  f"'{synopsis}' is not in the man page")
+        options = re.findall(r"^--([a-z-]+)", want, re.M)
+        global_options = complete("--")
+        check(f"options of {command} complete", complete(command, "--") ==
+              [f"--{o}" for o in options] + global_options)
+        for option in options:
+            check(f"{command} --{option} is in the man page",
+                  re.search(rf"(^|, |\*\*)--{option}\b", text, re.M))
+    for option in re.findall(r"^--([a-z-]+)", section(skeleton, "OPTIONS"), re.M):
+        check(f"--{option} is in the man page",
+              re.search(rf"(^|, )--{option}\b", section(PAGE, "OPTIONS"), re.M))
+    # The page may say it in other words, but says it of each.
+    statuses = re.findall(r"^\d+(?: \(\w+\))?$", section(skeleton, "EXIT STATUS"), re.M)
+    check("statuses are there", len(statuses) == 20, statuses)
+    check("exit statuses are in the man page", statuses ==
+          re.findall(r"^\d+(?: \(\w+\))?$", section(PAGE, "EXIT STATUS"), re.M))
+    with open(TOP + "/Documentation/control-protocol.rst", encoding="utf-8") as protocol:
+        kinds = re.findall(r"^``(\w+)``  +.*  (\d+)$", protocol.read(), re.M)
+    check("kinds are in the man page", len(kinds) > 10 and
+          {f"{status} ({kind})" for kind, status in kinds} <= set(statuses))
 
 
 def words():
