@@ -55,8 +55,10 @@ static void print_work(const struct sluice_deployment *dep)
 {
 	char fetched[SLUICE_UNITS_LEN], demand[SLUICE_UNITS_LEN], line[200];
 
-	snprintf(line, sizeof(line), "%" PRIu64 " requests of the host wait, %" PRIu64
-		 " ended unserved; fetched %s, %s of them on demand", dep->waiting, dep->expired,
+	snprintf(line, sizeof(line), "%s%.20s%s%" PRIu64 " requests of the host wait, %" PRIu64
+		 " ended unserved; fetched %s, %s of them on demand",
+		 *dep->phase ? "phase " : "", dep->phase, *dep->phase ? "; " : "",
+		 dep->waiting, dep->expired,
 		 sluice_format_bytes(dep->fetched_bytes, fetched, sizeof(fetched)),
 		 sluice_format_bytes(dep->demand_bytes, demand, sizeof(demand)));
 	if (dep->waiting)
