@@ -37,7 +37,7 @@ by_sluice() {
 	sluice_down
 }
 
-for _ in $(seq "${RUNS:-2}"); do
+for _ in $(seq "$RUNS"); do
 	for rate in 1gbit 10gbit unlimited; do
 		if [ $rate = unlimited ]; then link none; else link 0.5ms $rate; fi
 		by_dd $rate

@@ -6,6 +6,8 @@
 . "${SLUICE_TOP:?}/tests/guest/lib.sh"
 
 ctl=$BIN/sluicectl
+# How often what is no count of instructions is measured, everybody in turn.
+RUNS=${RUNS:-5}
 
 # result KEY WHO VALUE...: one figure of one run, for report.py.
 result() {

@@ -54,7 +54,7 @@ clone_goes() {
 	dmsetup message clone 0 enable_hydration
 }
 
-for _ in $(seq "${RUNS:-2}"); do
+for _ in $(seq "$RUNS"); do
 	clone_best
 	under_load dm_clone /dev/mapper/clone nullb1 clone_goes
 	clone_down

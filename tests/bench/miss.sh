@@ -14,19 +14,18 @@ bench_up 64
 # behind what the copy reaches meanwhile. Writes are 64 KiB apart, so that none finds a
 # region of dm-clone local that another one has fetched.
 
-# reads WHO DISK WHO_AGAIN SEED
+# reads WHO DISK WHO_AGAIN SEED: every block of a part once, at random; then eight times
+# again, so that a chunk of the copy is not much of what is measured.
 reads() {
-	local who
-
-	for who in "$1" "$3"; do
-		requests "$2" randread 1 --bs=4k --offset=8M --size=8M --io_size=1M --randseed="$4"
-		result miss_us.depth1 "$who" "$US"
-	done
-	for who in "$1" "$3"; do
-		requests "$2" randread 32 --bs=4k --offset=16M --size=16M --io_size=8M --randseed="$4"
-		# What counts here is how many there are.
-		result miss_us.depth32 "$who" "$EACH"
-	done
+	requests "$2" randread 1 --bs=4k --offset=20M --size=2M --randseed="$4"
+	result miss_us.depth1 "$1" "$US"
+	requests "$2" randread 1 --bs=4k --offset=20M --size=2M --io_size=16M --randseed="$4"
+	result miss_us.depth1 "$3" "$US"
+	# What counts here is how many there are.
+	requests "$2" randread 32 --bs=4k --offset=24M --size=8M --randseed="$4"
+	result miss_us.depth32 "$1" "$EACH"
+	requests "$2" randread 32 --bs=4k --offset=24M --size=8M --io_size=64M --randseed="$4"
+	result miss_us.depth32 "$3" "$EACH"
 }
 
 # writes WHO DISK
@@ -47,7 +46,7 @@ flushes() {
 	done
 }
 
-for run in $(seq "${RUNS:-2}"); do
+for run in $(seq "$RUNS"); do
 	reads remote "$REMOTE" remote_again "$run"
 	reads local_first /dev/nullb2 local "$run"
 	writes local /dev/nullb2

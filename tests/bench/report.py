@@ -20,6 +20,8 @@ GROUPS = {
     "flush_us": ("a 4 KiB random write and its flush, depth 1", "us"),
     "copy_mb_s": ("the whole image, idle host", "MB/s"),
     "under_load": ("a host's 4 KiB requests (70/30) beside the copy", "see the metric"),
+    "boot": ("a host from power-on to its login prompt; image of 2 GiB, link of 20 MB/s",
+             "see the metric"),
     "memory": ("what deployments need of the card", "see the metric"),
 }
 
@@ -65,6 +67,11 @@ BOUNDS = [
     ("copy_mb_s", ("unlimited",), "sluice / dd", copy_ratio("unlimited"), ">=", 0.95),
     ("under_load", ("iops_kept",), "sluice", lambda f: f["sluice"], ">=", 0.90),
     ("under_load", ("p99_ratio",), "sluice", lambda f: f["sluice"], "<=", 1.5),
+    ("boot", ("login_s",), "sluice / local", ratio("sluice", "local"), "<=", 1.25),
+    ("boot", ("login_s",), "sluice_profile / local", ratio("sluice_profile", "local"),
+     "<=", 1.10),
+    ("boot", ("login_s",), "copy_then_boot / sluice", ratio("copy_then_boot", "sluice"),
+     ">=", 4),
     ("memory", ("kernel_mib",), "MiB a TiB of image",
      lambda f: (f["1024_gib"] - f["1_gib"]) * 1024 / 1023, "<=", 40),
     ("memory", ("daemon_peak_mib",), "at 1 TiB, without the pool's 32 MiB",

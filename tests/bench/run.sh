@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # run.sh [GROUP]...: what Sluice costs beside its alternatives, each group in a guest
-# of its own: build/bench/bench.json, a plot of each key, and one table. A bound that is
-# missed is shown and no failure.
+# of its own, the group boot in the lab: build/bench/bench.json, a plot of each key, and
+# one table. A bound that is missed is shown and no failure. RUNS=N: how often what is
+# repeated is (5; boots, of minutes each, 3).
 
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/../vm/lib.sh"
@@ -15,29 +16,35 @@ names=("$@") groups=() failed=()
 mkdir -p build/bench
 rm -f build/bench/bench.json
 
-# group NAME GUEST_OPTION...
+# group NAME COMMAND...: which leaves build/bench/NAME/results.
 group() {
 	local name=$1 out=build/bench/$1 started=$SECONDS
 	shift
 	wanted "$name" "${names[@]}" || return 0
 	rm -rf "$out"
 	say "-- $name"
-	tests/vm/guest.sh --out "$out" --timeout 900 \
-		--env SLUICE_KO="$SLUICE_TOP/build/kmod-plain/sluice.ko" "$@" \
-		"tests/bench/$name.sh" >&2 || failed+=("$name")
+	"$@" "$out" >&2 || failed+=("$name")
 	say "-- $name took $((SECONDS - started)) s"
 	[ ! -s "$out/results" ] || groups+=("$name")
 }
 
+# guest GUEST_OPTION... OUT
+guest() {
+	local out=${!#}
+	tests/vm/guest.sh "${@:1:$#-1}" --out "$out" --timeout 1800 --env RUNS="${RUNS:-}" \
+		--env SLUICE_KO="$SLUICE_TOP/build/kmod-plain/sluice.ko" "tests/bench/${out##*/}.sh"
+}
+
 # A processor whose string instructions count by the word, which is what copying costs
 # real ones; by the byte copies would hide all else.
-virtual=(--icount --memory 2048 --qemu "-cpu max,-la57,-erms,-fsrm")
+virtual=(guest --icount --memory 2048 --qemu "-cpu max,-la57,-erms,-fsrm")
 group cost "${virtual[@]}"
 group miss "${virtual[@]}"
 group copy "${virtual[@]}"
 group load "${virtual[@]}"
 group source "${virtual[@]}"
 group memory "${virtual[@]}" --memory 4096 --disk new:1025G
+group boot tests/bench/boot.sh
 
 [ ${#groups[@]} != 0 ] || die "nothing was measured for ${names[*]:-any group}"
 tests/bench/report.py build/bench "${groups[@]}"

@@ -63,7 +63,7 @@ each() {
 	"$3" warm "$4" >/dev/null
 	for rate in none 1gbit; do
 		if [ $rate = none ]; then link none; else link 0.5ms $rate; fi
-		for _ in $(seq "${RUNS:-2}"); do
+		for _ in $(seq "$RUNS"); do
 			"$3" "source.$1_${rate/none/unlimited}" "$4"
 			by_sluice "source.$1_${rate/none/unlimited}" "$2"
 		done
