@@ -37,6 +37,7 @@ for run in $(seq "$runs"); do disks+=(--disk "$image,snapshot"); done
 LAB_NIC_MIB=1536 LAB_NIC_TIMEOUT=$((600 + 600 * runs))
 lab_nic --env SLUICE_KO="$SLUICE_TOP/build/kmod-plain/sluice.ko" "${disks[@]}" tests/lab/card.sh
 lab_nic_wait ready 120
+nic_qemu=$(pgrep -P "$lab_nic_pid" -f qemu-system)
 card 60 'card_up 0.5ms 160mbit && modprobe nvme-tcp && ls /dev/vd?' >"$lab_out/card-up.log"
 mapfile -t spares < <(sed 1,2d "$lab_out/card-up.log")
 
@@ -46,16 +47,27 @@ on() {
 	lab_host_on ''
 }
 
-# booted WHO RECEIVED: each phase of the boot, and what the card has received since then.
+# booted WHO RECEIVED: each phase of the boot, and what the card has received since then;
+# what both machines have computed tells when they were in each other's way.
 booted() {
-	local phase ms
+	local phase ms nic
+	nic=$(computed "$nic_qemu")
 	for phase in firmware grub kernel mounted login; do
 		ms=$(lab_host_wait "$phase" "$limit")
 		result "boot.${phase}_s" "$1" "$(seconds "$ms")"
 	done
+	result boot.card_cpu_s "$1" "$(seconds $(($(computed "$nic_qemu") - nic)))"
+	result boot.host_cpu_s "$1" "$(seconds "$(computed "$lab_host_pid")")"
 	result boot.fetched_mib "$1" $((($(received) - $2) >> 20))
 	lab_host_off
 	login_ms=$ms
+}
+
+# computed PID: ms of processor that it has had.
+computed() {
+	local stat
+	read -ra stat <"/proc/$1/stat"
+	echo $(((stat[13] + stat[14]) * 10))
 }
 
 received() { card 10 storage_received; }
