@@ -137,7 +137,8 @@ package-deps: deps
 check-rpm: package-deps
 	tests/package/rpm.sh
 
-# The Debian packages in a machine with Debian 12 as it is, half an hour.
+# The Debian packages in a machine with Debian 12 as it is, half an hour. Parts of it:
+# tests/package/run.sh.
 check-package: package-deps guest-tools
 	tests/package/run.sh
 

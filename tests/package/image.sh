@@ -16,7 +16,7 @@ size_mib=3072
 root_uuid=51dce000-0000-4000-8000-000000000003
 
 packages=(systemd-sysv udev dbus kmod login iproute2 zstd initramfs-tools lsof
-	linux-image-amd64 linux-headers-amd64 dkms)
+	linux-image-amd64 linux-headers-amd64 dkms openssl)
 # What Sluice's packages depend on: the test has no mirror inside.
 packages+=(liburing2 libnvme1 libnbd0 libiscsi7 libblkid1 libsystemd0 libjson-c5 libssl3
 	libsmartcols1 libmicrohttpd12 libext2fs2 libcom-err2)

@@ -10,6 +10,7 @@
 #	storage_on IMAGE          start it
 #	card_on                   power the card on, the same disks as ever
 #	card_cut                  cut its power
+#	card_save FILE            its root disk as it is now, which card_new takes
 #	storage_run SECONDS COMMAND, card_run SECONDS COMMAND
 #	                          in a shell of root's there: output and status
 #
@@ -57,11 +58,15 @@ storage_on() { # IMAGE
 	until_true 120 test -e "$storage_job/up" || die "the storage machine does not start"
 }
 
-# card_new: disks as of a new machine.
-card_new() { # LOCAL_BYTES
+# card_new: disks as of a new machine, or its root as card_save left it.
+card_new() { # LOCAL_BYTES [ROOT]
 	card_image=$("$SLUICE_TOP/tests/package/image.sh")
 	mkdir -p "$card_job/repo" "$out/card"
-	qemu-img create -q -f qcow2 -F raw -b "$card_image/root.img" "$tmp/root.qcow2"
+	if [ -n "${2:-}" ]; then
+		cp "$2" "$tmp/root.qcow2"
+	else
+		qemu-img create -q -f qcow2 -F raw -b "$card_image/root.img" "$tmp/root.qcow2"
+	fi
 	# Not empty: what was there before must never be seen.
 	openssl enc -aes-128-ctr -K 01 -iv 00 -in /dev/zero 2>/dev/null |
 		head -c "$1" >"$out/local.img" || true
@@ -102,6 +107,20 @@ card_cut() {
 		wait "${card_pids[@]}" || true
 	} 2>/dev/null
 	card_pids=()
+}
+
+# What is on the disk then is whole, and QEMU has written it: as after a power cut.
+# shellcheck disable=SC2016 # the card expands it
+card_save() {
+	rm -f "$card_job"/{frozen,saved}
+	(
+		until_true 120 test -e "$card_job/frozen" && cp "$tmp/root.qcow2" "$1"
+		touch "$card_job/saved"
+	) &
+	card_run 240 'fsfreeze -f / && touch /mnt/job/frozen
+		for _ in $(seq 600); do [ -e /mnt/job/saved ] && break; sleep 0.2; done
+		fsfreeze -u /'
+	wait "$!"
 }
 
 # job DIR BOOT N SECONDS COMMAND

@@ -51,13 +51,17 @@ install_into() {
 
 # Scripts run by rpm see this root alone.
 root_with_shell() {
-	mkdir -p "$1/bin" "$1/sys/block" "$1/etc" "$1/dev"
+	mkdir -p "$1/bin" "$1/sys/block" "$1/etc" "$1/dev" \
+		"$1/lib/modules/5.10.0-99-amd64/build/include" "$1/lib/modules/$release/build/include"
 	mknod "$1/dev/null" c 1 3
 	install -m 755 "$(command -v busybox)" "$1/bin/busybox"
-	for applet in sh cat grep uname; do
+	for applet in sh cat grep uname sort head; do
 		ln -s busybox "$1/bin/$applet"
 	done
-	install_into "$1"
+	# What it is asked for is looked at; what it does is seen with the Debian packages.
+	printf '#!/bin/sh\necho "$@" >>/dkms.log\n' >"$1/bin/dkms"
+	chmod 755 "$1/bin/dkms"
+	install_into "$1" 2>&1 | tee "$tmp/installed"
 }
 
 refused() { # ROOT PACKAGE
@@ -98,6 +102,12 @@ check "they install into an empty root" install_into "$tmp/empty" --noscripts
 check "and are as they were made" rpm --root "$tmp/empty" -V --nodeps sluice sluice-dkms sluice-doc kmod-sluice
 
 check "they install with their scriptlets" root_with_shell "$tmp/root"
+check "the module is built for each kernel that is new enough" diff "$tmp/root/dkms.log" - <<-ASKED
+	add -m sluice -v $version --rpm_safe_upgrade
+	install -m sluice -v $version -k $release --rpm_safe_upgrade
+ASKED
+check "one that is too old is named" \
+	grep 'Linux 5.10.0-99-amd64 is older than 6.1: the module is not built for it' "$tmp/installed"
 mkdir -p "$tmp/root/sys/block/sluice3/sluice"
 echo web1 >"$tmp/root/sys/block/sluice3/sluice/name"
 for package in sluice sluice-dkms kmod-sluice; do
@@ -105,5 +115,6 @@ for package in sluice sluice-dkms kmod-sluice; do
 done
 rm -r "$tmp/root/sys/block/sluice3"
 check "without one they are" rpm --root "$tmp/root" -e --nodeps sluice sluice-dkms sluice-doc kmod-sluice
+check "DKMS forgets it" grep -x "remove -m sluice -v $version --all --rpm_safe_upgrade" "$tmp/root/dkms.log"
 check "nothing is left" [ -z "$(left_behind "$tmp/root")" ]
 finish
