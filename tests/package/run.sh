@@ -7,13 +7,13 @@
 #	install      apt, DKMS, the machine's key, the unit (always)
 #	service      figures and credentials under the unit
 #	deploy       from NVMe/TCP to a host behind an NVMe/TCP export (for the next)
-#	cut          a power cut while it is copied
+#	power_cut    while it is copied
 #	upgrade      to a newer release while it is copied
 #	interface    to a daemon that does not fit the module, and back
-#	cut_again    after which a newer release's module is loaded
+#	second_cut   after which a newer release's module is loaded
 #	hang         a daemon that hangs
-#	complete     the disk is the image and what the host wrote (after any of these)
-#	remove       removal and purge
+#	completion   the disk is the image and what the host wrote (after any of these)
+#	purge        and what is left
 #
 # --again takes the packages, and the card with them installed, of the run before. The last
 # line is "N passed, N failed". Logs are in build/check/package.
@@ -107,7 +107,7 @@ signed_by() {
 
 # Everything that a purge must take along again. Logs and caches are everybody's, and
 # mok.* is the key of the machine.
-list_files() { # FILE
+list_files() { # FILE DIR
 	card_run 120 "{
 		find / -xdev \\( -path /tmp -o -path /var/tmp -o -path /var/log -o -path /var/cache \\
 			-o -path /var/lib/apt -o -path /mnt \\) -prune -o -print |
@@ -212,12 +212,12 @@ deploy() {
 	check "and works" host_works
 }
 
-cut() {
+power_cut() {
 	check "some is local" until_true 300 at_least 8
 	resumes 8
 }
 
-cut_again() {
+second_cut() {
 	local local_percent release=$version
 	! any upgrade || release=$newer
 	local_percent=$(percent)
@@ -275,7 +275,8 @@ interface() {
 		'sluiced --check-module >/tmp/fits 2>&1; s=$?; cat /tmp/fits
 		test $s = 1 && grep "speaks version 1 of the interface and this sluiced version 99" /tmp/fits'
 	check "and back" card_run 600 "apt-get -q -y --allow-downgrades install sluice=$before"
-	check "the daemon is started anew" daemon_is "$before"
+	check "the daemon is started anew" [ "$(main_pid)" != "$pid" ]
+	check "of the release that fits" daemon_is "$before"
 }
 
 hang() {
@@ -290,17 +291,17 @@ hang() {
 	check "the host goes on after it" host_goes_on
 }
 
-complete() {
+completion() {
 	check "faster" card_run 60 'sluicectl limit web1 --max-rate none'
 	check "it completes" card_run 900 'sluicectl wait web1 --timeout 880'
 	check "the host goes on with a complete disk" host_goes_on
-	host_stops
+	check "the host stops" host_stops
 	check "the host never saw an error" no_host_errors
 	echo "$((16 << 11)) $((8 << 11))" >"$storage_job/written"
 	check "what the host sees is the image and what it wrote" storage_run 300 \
 		"$SLUICE_TOP/build/tests/blockcmp /dev/vda \$(cat /tmp/disk) /mnt/out/written"
 	check "a purge is still refused" refusal 'apt-get -q -y purge sluice sluice-dkms sluice-doc'
-	storage_run 60 "nvme disconnect -n $nqn"
+	check "the host disconnects" storage_run 60 "nvme disconnect -n $nqn"
 	check "detach" card_run 120 'sluicectl detach web1'
 }
 
@@ -309,23 +310,25 @@ misfit() {
 	check "a daemon that does not fit the module deploys nothing" card_run 60 "
 		dpkg -x /mnt/job/repo/sluice_${other}_*.deb /tmp/other
 		/tmp/other/usr/sbin/sluiced --state-dir /tmp/state --socket /tmp/sock >/tmp/log 2>&1 &
+		pid=\$!
 		for _ in \$(seq 100); do test -S /tmp/sock && break; sleep 0.1; done
 		sluicectl --socket /tmp/sock deploy x --format --source file:/dev/vda \
 			--local /dev/vdb >/tmp/fits 2>&1
-		s=\$?; cat /tmp/fits /tmp/log; kill %1; wait
+		s=\$?; cat /tmp/fits /tmp/log; kill \$pid; wait
 		test \$s != 0 && grep 'speaks version 1 of the interface and sluiced version 99' /tmp/fits"
 }
 
-remove() {
+purge() {
 	! any interface || misfit
-	check "what is the test's own goes" card_run 60 \
-		"rm -rf /etc/dkms/owner.* /etc/dkms/framework.conf.d/owner.conf $(dirname "$figures")"
 	check "apt purges them" card_run 600 'apt-get -q -y purge sluice sluice-dkms sluice-doc'
 	check "no process is left, and no module" card_run 120 'for exe in /proc/[0-9]*/exe; do
 			readlink $exe | grep sluice && exit 1
 		done
 		grep sluice /proc/modules && exit 1
 		exit 0'
+	check "nor figures" card_run 60 "test ! -e $figures"
+	check "what is the test's own goes" card_run 60 \
+		"rm -rf /etc/dkms/owner.* /etc/dkms/framework.conf.d/owner.conf /var/lib/prometheus"
 	check "the files are listed" list_files files-after "$out"
 	check "the machine is as it was: files, units, users and groups" \
 		diff "$kept/files-before" "$out/files-after"
@@ -346,17 +349,17 @@ say "package: install at $SECONDS s"
 installed
 ! begin service || service
 deploying=''
-! any deploy cut upgrade interface cut_again hang complete || deploying=1
+! any deploy power_cut upgrade interface second_cut hang completion || deploying=1
 if [ -n "$deploying" ]; then
 	say "package: deploy at $SECONDS s"
 	deploy
-	for part in cut upgrade interface cut_again hang; do
+	for part in power_cut upgrade interface second_cut hang; do
 		! begin "$part" || "$part"
 	done
-	say "package: complete at $SECONDS s"
-	complete
+	say "package: completion at $SECONDS s"
+	completion
 fi
-! begin remove || remove
+! begin purge || purge
 card_cut
 if [ -n "$deploying" ]; then
 	check "the local disk is the image and what the host wrote" \
