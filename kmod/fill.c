@@ -233,11 +233,8 @@ static void write_run(struct sluice_fill *fill, u64 block, u32 blocks)
 		io->fill = fill;
 		io->block = at / SLUICE_BLOCK_SIZE;
 		while (at < end && bio->bi_vcnt < vecs) {
-			unsigned int len = min_t(u64, end - at, PAGE_SIZE - offset_in_page(src));
+			unsigned int len = sluice_local_add(bio, src, end - at);
 
-			__bio_add_page(bio, sluice_local_page((void *)((unsigned long)src &
-								       PAGE_MASK)),
-				       len, offset_in_page(src));
 			at += len;
 			src += len;
 		}

@@ -27,9 +27,13 @@ void sluice_local_close(struct sluice_device *dev)
 	sluice_bdev_release(&dev->local_handle);
 }
 
-struct page *sluice_local_page(void *addr)
+unsigned int sluice_local_add(struct bio *bio, void *buf, u64 bytes)
 {
-	return is_vmalloc_addr(addr) ? vmalloc_to_page(addr) : virt_to_page(addr);
+	struct page *page = is_vmalloc_addr(buf) ? vmalloc_to_page(buf) : virt_to_page(buf);
+	unsigned int len = min_t(u64, bytes, PAGE_SIZE - offset_in_page(buf));
+
+	__bio_add_page(bio, page, len, offset_in_page(buf));
+	return len;
 }
 
 int sluice_local_rw(struct block_device *bdev, blk_opf_t opf, u64 offset, void *buf, size_t bytes)
@@ -37,18 +41,14 @@ int sluice_local_rw(struct block_device *bdev, blk_opf_t opf, u64 offset, void *
 	u8 *at = buf;
 
 	while (bytes) {
-		unsigned int pages = min_t(size_t, DIV_ROUND_UP(bytes, PAGE_SIZE), BIO_MAX_VECS);
-		struct bio *bio = bio_alloc(bdev, pages, opf, GFP_NOIO);
+		unsigned int pages = DIV_ROUND_UP(offset_in_page(at) + bytes, PAGE_SIZE);
+		struct bio *bio = bio_alloc(bdev, min(pages, BIO_MAX_VECS), opf, GFP_NOIO);
 		size_t done = 0;
 		int err;
 
 		bio->bi_iter.bi_sector = offset >> SECTOR_SHIFT;
-		while (done < bytes && pages--) {
-			unsigned int len = min_t(size_t, bytes - done, PAGE_SIZE);
-
-			__bio_add_page(bio, sluice_local_page(at + done), len, 0);
-			done += len;
-		}
+		while (done < bytes && bio->bi_vcnt < bio->bi_max_vecs)
+			done += sluice_local_add(bio, at + done, bytes - done);
 		err = submit_bio_wait(bio);
 		bio_put(bio);
 		if (err)

@@ -292,11 +292,15 @@ void sluice_device_fail(struct sluice_device *dev, const char *what, int err);
 /* local.c: the local disk. May sleep. */
 int sluice_local_open(struct sluice_device *dev, u32 major, u32 minor);
 void sluice_local_close(struct sluice_device *dev);
-/* buf is vmalloc'ed or linear, page-aligned; bytes a multiple of 4096. */
+/* buf is as below; bytes a multiple of 4096. */
 int sluice_local_rw(struct block_device *bdev, blk_opf_t opf, u64 offset, void *buf,
 		    size_t bytes);
-/* The page behind page-aligned kernel memory, linear or vmalloc'ed. */
-struct page *sluice_local_page(void *addr);
+/*
+ * Adds the first bytes of buf to a bio with a free segment, as far as one page holds them:
+ * returns how many. buf is kernel memory, linear or vmalloc'ed, aligned as the local
+ * disk's sectors are and not as pages: one may hold several blocks.
+ */
+unsigned int sluice_local_add(struct bio *bio, void *buf, u64 bytes);
 
 /* control.c: the control node. */
 int sluice_control_init(void);

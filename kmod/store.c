@@ -277,8 +277,7 @@ static int write_pages(struct sluice_device *dev, const u64 *pages, unsigned int
 		io->bio.bi_iter.bi_sector =
 			(store->layout.slot_offset[seq & 1] + pages[i] * SLUICE_MEDIA_BYTES) >>
 			SECTOR_SHIFT;
-		__bio_add_page(&io->bio, sluice_local_page(buf), SLUICE_MEDIA_BYTES,
-			       offset_in_page(buf));
+		sluice_local_add(&io->bio, buf, SLUICE_MEDIA_BYTES);
 		io->bio.bi_end_io = page_written;
 		io->bio.bi_private = &wait;
 		submit_bio(&io->bio);
