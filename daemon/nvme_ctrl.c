@@ -201,7 +201,7 @@ static int find_host(struct target *t)
 
 void sluiced_nvme_dir(const char *ctrl, char *dir, size_t len)
 {
-	snprintf(dir, len, "/sys/class/nvme/%s", ctrl);
+	snprintf(dir, len, "/sys/class/nvme/%.*s", SLUICED_CTRL_LEN - 1, ctrl);
 }
 
 static void list_left_over(void)
