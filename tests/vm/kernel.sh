@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# kernel.sh plain|kasan|kcsan: print the directory of a test kernel of that flavour,
-# building it first if the cache has none.
+# kernel.sh plain|kasan|kcsan|arm64-4k|arm64-64k: print the directory of a test kernel of
+# that flavour, building it first if the cache has none.
 #
-# The directory holds bzImage, modules/ (an INSTALL_MOD_PATH) and build/ (what
+# The directory holds bzImage (arm64: Image), modules/ (an INSTALL_MOD_PATH) and build/ (what
 # an external module is built against). The source is the newest linux-source
 # package Debian has: stable-backports, which a Debian 12 machine can unpack
 # although it cannot install it. With the patches of patches/, for upstream's bugs
@@ -13,14 +13,16 @@
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-FLAVOUR=${1:?usage: kernel.sh plain|kasan|kcsan}
+FLAVOUR=${1:?usage: kernel.sh plain|kasan|kcsan|arm64-4k|arm64-64k}
 HERE=$SLUICE_TOP/tests/vm
 SUITE=${SLUICE_KERNEL_SUITE:-trixie-backports}
 JOBS=${JOBS:-$(nproc)}
 src=$SLUICE_CACHE/linux-source
 
-# What the build of a flavour is told beside its configuration.
+# What the build of a flavour is told beside its configuration, and for which machine it is.
 OPTIONS=()
+MACHINE=()
+image=arch/x86/boot/bzImage
 case $FLAVOUR in
 plain) FRAGMENTS=("$HERE/kernel-base.config") ;;
 kasan) FRAGMENTS=("$HERE/kernel-base.config" "$HERE/kernel-kasan.config") ;;
@@ -34,7 +36,12 @@ kcsan)
 		# A lock taken out of line is a barrier all the same.
 		'KCSAN_INSTRUMENT_BARRIERS=$(if $(filter kernel/locking/% kernel/sched/% mm/%,$(obj)/$(target-stem)),y)')
 	;;
-*) die "no kernel flavour \"$FLAVOUR\": plain, kasan or kcsan" ;;
+arm64-4k | arm64-64k)
+	FRAGMENTS=("$HERE/kernel-base.config" "$HERE/kernel-arm64.config" "$HERE/kernel-$FLAVOUR.config")
+	MACHINE=(ARCH=arm64 CROSS_COMPILE="${CROSS_COMPILE:-aarch64-linux-gnu-}")
+	image=arch/arm64/boot/Image
+	;;
+*) die "no kernel flavour \"$FLAVOUR\": plain, kasan, kcsan, arm64-4k or arm64-64k" ;;
 esac
 
 # What they change, without what they say about it.
@@ -98,17 +105,18 @@ build() {
 		rm -rf "$out"
 		obj=$out/build
 		mkdir -p "$obj"
-		make -s -C "$src" O="$obj" allnoconfig >/dev/null
+		make -s -C "$src" O="$obj" "${MACHINE[@]}" allnoconfig >/dev/null
 		"$src/scripts/kconfig/merge_config.sh" -m -O "$obj" "$obj/.config" \
 			"${FRAGMENTS[@]}" >/dev/null
-		make -s -C "$src" O="$obj" olddefconfig >&2
+		make -s -C "$src" O="$obj" "${MACHINE[@]}" olddefconfig >&2
 		check_fragments "$obj"
-		make -s -C "$src" O="$obj" -j"$JOBS" "${OPTIONS[@]}" bzImage modules \
+		make -s -C "$src" O="$obj" -j"$JOBS" "${MACHINE[@]}" "${OPTIONS[@]}" \
+			"${image##*/}" modules \
 			>"$out/log" 2>&1 ||
 			{ tail -30 "$out/log" >&2; die "kernel build failed, log in $out/log"; }
-		make -s -C "$src" O="$obj" INSTALL_MOD_PATH="$out/modules" \
+		make -s -C "$src" O="$obj" "${MACHINE[@]}" INSTALL_MOD_PATH="$out/modules" \
 			modules_install >>"$out/log" 2>&1
-		cp "$obj/arch/x86/boot/bzImage" "$out/bzImage"
+		cp "$obj/$image" "$out/"
 		# Objects are of no further use; headers, scripts and symbols are.
 		find "$obj" -name '*.o' ! -path '*/scripts/*' ! -path '*/tools/*' -delete
 		rm -f "$obj"/vmlinux.unstripped "$obj"/.tmp_vmlinux*
