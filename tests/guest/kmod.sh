@@ -11,4 +11,4 @@ modprobe null_blk nr_devices=0
 insmod "$SLUICE_KO"
 size=$(blockdev --getsz /dev/vdb)
 dmsetup create slow --table "0 $size delay /dev/vdb 0 0 /dev/vdb 0 300"
-"${SLUICE_TOP:?}/build/tests/kmod-test" /dev/vda /dev/mapper/slow /dev/vdc "$@"
+"${SLUICE_BIN:?}/tests/kmod-test" /dev/vda /dev/mapper/slow /dev/vdc "$@"

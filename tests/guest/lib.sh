@@ -9,7 +9,7 @@
 
 set -euo pipefail
 
-BIN=$SLUICE_TOP/build
+BIN=${SLUICE_BIN:?where sluiced is}
 IMAGE_NQN=nqn.2026-01.org.sluice.test:image
 CONFIGFS=/sys/kernel/config
 SLUICED_PID=

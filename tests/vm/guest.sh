@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # guest.sh [OPTION]... SCRIPT [ARG]...: run SCRIPT as root on a test kernel in
-# QEMU, with the host's files around it (read-only) and $OUT, its working
-# directory, shared with the host. Ends with SCRIPT's status; 124: out of time,
+# QEMU, with the host's files around it, or with those of arm64-root.sh (read-only), and
+# $OUT, its working directory, shared with the host. Ends with SCRIPT's status; 124: out of time,
 # 125: the guest died without a report.
 
 # shellcheck source=tests/vm/lib.sh
@@ -11,9 +11,9 @@
 usage() {
 	cat >&2 <<-USAGE
 	usage: guest.sh [OPTION]... SCRIPT [ARG]...
-	  --kernel plain|kasan|kcsan
+	  --kernel plain|kasan|kcsan|arm64-4k|arm64-64k
 	                        test kernel (plain)
-	  --memory MB           (1024, kasan 2048)
+	  --memory MB           (1024, kasan and arm64 2048)
 	  --cpus N              (2)
 	  --timeout SECONDS     for SCRIPT, without the boot (600); times the slack
 	  --disk FILE[,OPT]...  next of /dev/vda, /dev/vdb, ...; FILE or new:SIZE, a
@@ -27,8 +27,8 @@ usage() {
 	  --append ARGS         to the kernel command line
 	  --qemu ARGS           to QEMU's command line
 	In OUT: output.log, console.log (all of printk), dmesg.log, exit-status and, with
-	kcsan, kcsan (its counters). SCRIPT finds in \$SLUICE_SLACK how many times longer
-	than usual it should wait.
+	kcsan, kcsan (its counters). SCRIPT finds in \$SLUICE_BIN what was built for it, and
+	in \$SLUICE_SLACK how many times longer than usual it should wait.
 	The guest ends as by a power cut: SCRIPT syncs what its disks must keep.
 	USAGE
 	exit 2
@@ -69,13 +69,27 @@ kdir=$("$SLUICE_TOP/tests/vm/kernel.sh" "$kernel")
 release=$(basename "$kdir"/modules/lib/modules/*)
 modules=$(readlink -f /lib)/modules
 [ -d "$modules" ] || die "no $modules to mount the guest's modules on; run tests/vm/deps.sh"
-[ -n "$memory" ] || case $kernel in kasan) memory=2048 ;; *) memory=1024 ;; esac
+[ -n "$memory" ] || case $kernel in kasan | arm64-*) memory=2048 ;; *) memory=1024 ;; esac
+
+case $kernel in
+arm64-*)
+	# A processor that cards have. QEMU's "max" has more to emulate.
+	machine=(qemu-system-aarch64 -machine 'virt,gic-version=3' -cpu cortex-a72)
+	root=$("$SLUICE_TOP/tests/vm/arm64-root.sh") busybox=$root/bin/busybox
+	image=$kdir/Image bin=$SLUICE_TOP/build/arm64 console=ttyAMA0 slack=2
+	;;
+*)
+	machine=("${QEMU:-qemu-system-x86_64}" -machine q35 -cpu 'max,-la57')
+	root='' busybox=$(command -v busybox) || die "busybox-static is missing; run tests/vm/deps.sh"
+	image=$kdir/bzImage bin=$SLUICE_TOP/build console=ttyS0 slack=1
+	append+=' no_timer_check tsc=nowatchdog'
+	;;
+esac
 
 # What the race detector does is set here, not when it is built: out of how many accesses
 # it watches one, and for how many us at most, in which another processor must come by.
 # Upstream's 4000 and 80 are for real processors. Those of a module of
 # tests/kcsan/module.sh count two hundred times.
-slack=1
 case $kernel in
 kcsan)
 	slack=4
@@ -98,7 +112,6 @@ build_initramfs() {
 	rm -rf "$dir"
 }
 
-busybox=$(command -v busybox) || die "busybox-static is missing; run tests/vm/deps.sh"
 key=$(cat "$busybox" "$SLUICE_TOP/tests/vm/guest-init" | sha256sum | cut -c1-12)
 initramfs=$SLUICE_CACHE/initramfs-$key.gz
 with_lock initramfs build_initramfs
@@ -164,6 +177,7 @@ add_disk() {
 }
 
 share host / readonly=on
+[ -z "$root" ] || share root "$root" readonly=on
 share out "$out"
 names=''
 for s in "${shares[@]}"; do
@@ -183,6 +197,7 @@ cat >"$out/guest.conf" <<-CONF
 	RELEASE=${release@Q}
 	MODULES=${modules@Q}
 	KERNEL=${kdir@Q}
+	ROOT=${root@Q}
 	TOP=${SLUICE_TOP@Q}
 	SCRIPT=${script@Q}
 	SCRIPT_DIR=$(dirname "$script" | sed "s/'/'\\\\''/g; s/.*/'&'/")
@@ -192,8 +207,8 @@ CONF
 {
 	printf 'export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n'
 	printf 'export HOME=/root TERM=linux LC_ALL=C OUT=/mnt/out\n'
-	printf 'export SLUICE_TOP=%q SLUICE_KERNEL=%q SLUICE_SLACK=%d\n' \
-		"$SLUICE_TOP" "$kernel" "$slack"
+	printf 'export SLUICE_TOP=%q SLUICE_BIN=%q SLUICE_KERNEL=%q SLUICE_SLACK=%d\n' \
+		"$SLUICE_TOP" "$bin" "$kernel" "$slack"
 	for e in "${envs[@]}"; do printf 'export %s=%q\n' "${e%%=*}" "${e#*=}"; done
 	printf 'cd /mnt/out\nexec'
 	printf ' %q' "${run[@]}"
@@ -206,12 +221,11 @@ tee -p "$out/output.log" <"$tmp/output" &
 tee=$!
 read -ra extra <<<"$extra"
 # The death signal: not even a SIGKILL to this script leaves a QEMU behind.
-setpriv --pdeathsig KILL "${QEMU:-qemu-system-x86_64}" \
+setpriv --pdeathsig KILL "${machine[@]}" \
 	-nodefaults -no-user-config -display none -no-reboot \
-	-machine q35 "${accel[@]}" -cpu max,-la57 -smp "$cpus" -m "$memory" \
-	-rtc "base=utc,clock=$rtc" \
-	-kernel "$kdir/bzImage" -initrd "$initramfs" \
-	-append "console=ttyS0 ignore_loglevel log_buf_len=4M panic=-1 nokaslr no_timer_check tsc=nowatchdog kasan_multi_shot$append" \
+	"${accel[@]}" -smp "$cpus" -m "$memory" -rtc "base=utc,clock=$rtc" \
+	-kernel "$image" -initrd "$initramfs" \
+	-append "console=$console ignore_loglevel log_buf_len=4M panic=-1 nokaslr kasan_multi_shot$append" \
 	-chardev "file,id=console,path=$(comma "$out/console.log")" -serial chardev:console \
 	-object rng-random,id=rng,filename=/dev/urandom -device virtio-rng-pci,rng=rng \
 	-device virtio-serial-pci -chardev "file,id=output,path=$(comma "$tmp/output")" \
