@@ -6,8 +6,19 @@ VERSION := 0.1.0
 B := build
 KERNEL ?= /lib/modules/$(shell uname -r)/build
 
+# ARCH=arm64: for a card's processor, on another one. Its libraries are unpacked into the
+# cache (make deps), and what is built lands beside the native.
+ifeq ($(ARCH)-$(shell uname -m),arm64-x86_64)
+B := build/arm64
+CROSS_COMPILE ?= aarch64-linux-gnu-
+CC := $(CROSS_COMPILE)gcc
+SYSROOT := $(shell tests/vm/arm64-root.sh --where)
+export CROSS_COMPILE
+endif
+
 CC ?= gcc
 CFLAGS ?= -O2 -g
+CFLAGS += $(if $(SYSROOT),--sysroot=$(SYSROOT))
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
 CPPFLAGS += -D_GNU_SOURCE -DSLUICE_VERSION='"$(VERSION)"' -I. -Ilibcommon -Ikmod/uapi
 ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) $(CPPFLAGS)
@@ -184,7 +195,8 @@ $(B)/tests/insnprof-mark: tests/bench/insnprof-mark.c
 	@$(CC) $(ALL_CFLAGS) -o $@ $<
 
 deps:
-	tests/vm/deps.sh
+	tests/vm/deps.sh $(if $(SYSROOT),gcc-aarch64-linux-gnu qemu-system-arm)
+	$(if $(SYSROOT),tests/vm/arm64-root.sh >/dev/null)
 
 check:
 	@tests/check.sh
