@@ -284,7 +284,7 @@ static void inv27_malformed(void)
 		{ { .block = blocks - 1, .blocks = 2 }, -ERANGE },
 		{ { .block = ~0ULL, .blocks = 1 }, -ERANGE },
 		{ { .block = ~0ULL - 1, .blocks = 1024 }, -ERANGE },
-		{ { .blocks = 2, .pool_block = 2047 }, -ERANGE },
+		{ { .blocks = 2, .pool_block = PUPPET_POOL_BLOCKS - 1 }, -ERANGE },
 		{ { .blocks = 1, .pool_block = ~0U }, -ERANGE },
 		{ { .blocks = 1, .pool_block = 1, .flags = SLUICE_COMMIT_ZERO }, -EINVAL },
 		{ { .blocks = (1 << 18) + 1, .flags = SLUICE_COMMIT_ZERO }, -EINVAL },

@@ -14,7 +14,6 @@
 
 #include "puppet.h"
 
-#define POOL_BLOCKS 2048
 #define RING_EVENTS 64
 
 const char *puppet_test = "";
@@ -150,7 +149,7 @@ int puppet_attach(struct puppet *p)
 	struct sluice_attach a = {
 		.index = p->index,
 		.abi_version = SLUICE_ABI_VERSION,
-		.pool_blocks = POOL_BLOCKS,
+		.pool_blocks = PUPPET_POOL_BLOCKS,
 		.ring_events = RING_EVENTS,
 		.watchdog_ms = p->watchdog_ms ?: 2000,
 	};
@@ -166,6 +165,7 @@ int puppet_attach(struct puppet *p)
 	}
 	p->fd = fd;
 	p->gen = a.generation;
+	CHECK(a.pool_bytes - PUPPET_POOL_BLOCKS * BLK < (size_t)sysconf(_SC_PAGESIZE));
 	p->ring_bytes = a.ring_bytes;
 	p->pool_bytes = a.pool_bytes;
 	p->map_bytes = a.map_bytes;

@@ -19,6 +19,8 @@
 #include <linux/sluice.h>
 
 #define BLK 4096U
+/* Ends amid a page, where pages are larger than blocks. */
+#define PUPPET_POOL_BLOCKS 2041
 #define MIB (1024U * 1024)
 
 #define CHECK(cond) do {								\
