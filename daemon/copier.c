@@ -20,7 +20,7 @@ int sluiced_copier_init(struct sluiced_copier *c, struct sluiced_loop *loop,
 			const struct sluiced_copier_ops *ops, void *ctx)
 {
 	uint64_t image_bytes = dev->att.image.bytes;
-	uint32_t pool_blocks = dev->att.pool_bytes / SLUICE_BLOCK_SIZE;
+	uint32_t pool_blocks = dev->att.pool_blocks;
 	struct sluiced_geometry geo = {
 		.image_blocks = sluiced_image_blocks(image_bytes),
 		.total_blocks = dev->blocks,

@@ -198,7 +198,7 @@ static bool plausible(const struct sluice_attach *arg)
 	       arg->map_bytes <= SLUICE_MMAP_RING &&
 	       arg->ring_bytes >= sizeof(struct sluice_ring) +
 				  (uint64_t)arg->ring_events * sizeof(struct sluice_event) &&
-	       arg->pool_bytes == (uint64_t)arg->pool_blocks * SLUICE_BLOCK_SIZE;
+	       arg->pool_bytes >= (uint64_t)arg->pool_blocks * SLUICE_BLOCK_SIZE;
 }
 
 int sluice_attach(struct sluice_attachment *att, uint32_t index, uint32_t pool_blocks,
@@ -236,6 +236,7 @@ int sluice_attach(struct sluice_attachment *att, uint32_t index, uint32_t pool_b
 	att->ring_bytes = arg.ring_bytes;
 	att->ring_entries = ring_events;
 	att->pool_bytes = arg.pool_bytes;
+	att->pool_blocks = pool_blocks;
 	att->map = map_shared(att->fd, att->map_bytes, PROT_READ, SLUICE_MMAP_MAP);
 	att->ring = map_shared(att->fd, att->ring_bytes, PROT_READ | PROT_WRITE,
 			       SLUICE_MMAP_RING);

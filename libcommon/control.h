@@ -66,7 +66,8 @@ struct sluice_attachment {
 	size_t ring_bytes;
 	uint32_t ring_entries;
 	uint8_t *pool;			/* page aligned */
-	size_t pool_bytes;
+	size_t pool_bytes;		/* of whole pages: more than its blocks, perhaps */
+	uint32_t pool_blocks;
 };
 
 /* What the host waits for. */

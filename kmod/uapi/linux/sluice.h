@@ -141,9 +141,9 @@ struct sluice_attach {
 	__u32 flags;			/* none yet */
 	__u64 generation;		/* out: to be given with every command */
 	__u64 namespace_bytes;		/* out */
-	__u64 map_bytes;		/* out: length to mmap */
-	__u64 ring_bytes;		/* out */
-	__u64 pool_bytes;		/* out */
+	__u64 map_bytes;		/* out: length to mmap, of whole pages */
+	__u64 ring_bytes;		/* out: likewise */
+	__u64 pool_bytes;		/* out: likewise, so no measure of the pool's blocks */
 	__u8  uuid[SLUICE_UUID_LEN];	/* out */
 	struct sluice_identity identity; /* out */
 	__u64 reserved[4];
