@@ -2,13 +2,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # guest.sh [NAME]...: the guest tests, each in a fresh guest whose kernel log is scanned
 # after it. Ends with "N passed, N failed". KERNEL_FLAVOUR in the environment: all on
-# that kernel. SLUICE_STRESS: the long variants, the stress so many times as long.
+# that kernel, also another processor's. SLUICE_STRESS: the long variants, the stress so
+# many times as long.
 
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/vm/lib.sh"
 cd "$SLUICE_TOP"
 passed=0 failed=0
-mkdir -p build/check build/tests
+results=build/check
+case ${KERNEL_FLAVOUR:-} in
+arm64-*)
+	export ARCH=arm64
+	results=build/arm64/check/${KERNEL_FLAVOUR#arm64-}
+	;;
+esac
+mkdir -p "$results" build/tests
 make -s user guest-tools >&2
 names=("$@")
 
@@ -33,7 +41,7 @@ module_for() {
 # run NAME FLAVOUR GUEST_OPTION... [--after COMMAND] -- SCRIPT ARG...: leaves "PASSED
 # FAILED" in its .result. The command looks at what the guest leaves behind.
 run() {
-	local name=$1 flavour=$2 out=build/check/guest-$1 status=0 after='' passed=0 failed=0
+	local name=$1 flavour=$2 out=$results/guest-$1 status=0 after='' passed=0 failed=0
 	local options=()
 	shift 2
 	while [ "$1" != -- ]; do
@@ -75,7 +83,7 @@ started=()
 guest() {
 	local flavour
 	wanted "$1" "${names[@]}" || return 0
-	rm -f "build/check/guest-$1.result"
+	rm -f "$results/guest-$1.result"
 	[ "$(jobs -rp | wc -l)" -lt 2 ] || wait -n
 	flavour=$(flavour_of "$1")
 	module_for "$flavour"
@@ -136,8 +144,12 @@ guest sources-large --memory 2048 --disk $large.ext4,snapshot --disk $large-nbd.
 	-- tests/guest/sources-large.sh
 debian sources-debian-xz nbd_http_xz file
 debian sources-debian nbd_nbdkit nbd_qcow2 iscsi_tgt iscsi_lio nvme_tcp
-# Only by name: for the race detector.
+# Only by name: for the race detector, and where a processor is dear.
 if [ ${#names[@]} != 0 ]; then
+	guest deploy-briefly --memory 2048 --disk "$disk" --disk new:68M -- tests/guest/deploy.sh \
+		under_load resumed from_file
+	guest sources-nbdkit --memory 2048 --disk "$disk" --disk new:300M -- \
+		tests/guest/sources-nbd.sh nbd_nbdkit
 	guest races --disk new:80M --disk new:80M --disk new:80M -- tests/guest/kmod.sh \
 		all_at_once all_at_once_disk_pulled
 	guest recorded --memory 2048 --disk new:140M --disk new:128M --disk new:80M --disk new:80M \
@@ -148,7 +160,7 @@ fi
 wait
 
 for name in "${started[@]}"; do
-	read -r p f <"build/check/guest-$name.result" || { p=0; f=1; }
+	read -r p f <"$results/guest-$name.result" || { p=0; f=1; }
 	passed=$((passed + p))
 	failed=$((failed + f))
 done
