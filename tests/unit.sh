@@ -11,44 +11,51 @@ cd "$SLUICE_TOP"
 passed=0 failed=0
 out=build/check/unit
 mkdir -p "$out"
-libs=(-ljson-c -lcrypto -luring -lpthread)
-read -ra check_libs <<<"$(pkg-config --cflags --libs check)"
+# shellcheck disable=SC2207 # options hold no spaces
+libs+=($(pkg-config --libs check))
+names=()
 
-result() {
-	if [ "$2" = 0 ]; then
-		passed=$((passed + 1))
-		say "ok $1"
-	else
-		failed=$((failed + 1))
-		say "not ok $1:"
-		tail -40 "$out/$1.log" >&2
-	fi
+# run NAME COMMAND...: as many at a time as there are processors, since some only wait.
+run() {
+	local name=$1
+	shift
+	names+=("$name")
+	[ "$(jobs -rp | wc -l)" -lt "$(nproc)" ] || wait -n || true
+	{
+		status=0
+		"$@" >"$out/$name.log" 2>&1 || status=$?
+		echo "$status" >"$out/$name.status"
+	} &
 }
 
+compiled() { # NAME TEST OPTION...
+	compile gcc "$out/$1" "$2" "${@:3}" && timeout 120 "$out/$1"
+}
+
+rm -f "$out"/*.status
+# The longest first.
+run test-sluicectl.sh timeout 300 tests/unit/test-sluicectl.sh build/sluicectl
+# Weakened memory order shows only here.
+run tsan-map-race compiled tsan-map-race tests/unit/test-map-race.c -fsanitize=thread
 for test in tests/unit/test-*.c; do
 	name=$(basename "$test" .c)
-	# shellcheck disable=SC2046
-	{
-		gcc "${flags[@]}" -fsanitize=address,undefined -fno-sanitize-recover=all \
-			-o "$out/$name" "$test" $(links "$test") "${check_libs[@]}" "${libs[@]}" &&
-			timeout 120 "$out/$name"
-	} >"$out/$name.log" 2>&1 && status=0 || status=$?
-	result "$name" "$status"
+	run "$name" compiled "$name" "$test" -fsanitize=address,undefined -fno-sanitize-recover=all
 done
-
-# Weakened memory order shows only here.
-{
-	# shellcheck disable=SC2046
-	gcc "${flags[@]}" -fsanitize=thread -o "$out/tsan-map-race" tests/unit/test-map-race.c \
-		$(links tests/unit/test-map-race.c) "${check_libs[@]}" "${libs[@]}" &&
-		timeout 120 "$out/tsan-map-race"
-} >"$out/tsan-map-race.log" 2>&1 && status=0 || status=$?
-result tsan-map-race "$status"
-
 for test in tests/unit/test-*.sh tests/unit/test-*.py; do
 	name=$(basename "$test")
-	timeout 300 "$test" build/sluicectl >"$out/$name.log" 2>&1 && status=0 || status=$?
-	result "$name" "$status"
+	[ "$name" = test-sluicectl.sh ] || run "$name" timeout 300 "$test" build/sluicectl
+done
+wait
+
+for name in "${names[@]}"; do
+	if [ "$(cat "$out/$name.status")" = 0 ]; then
+		passed=$((passed + 1))
+		say "ok $name"
+	else
+		failed=$((failed + 1))
+		say "not ok $name:"
+		tail -40 "$out/$name.log" >&2
+	fi
 done
 
 # Not counted in one: each target is a test.

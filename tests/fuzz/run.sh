@@ -25,11 +25,10 @@ mkdir -p "$out"
 flags+=(-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all)
 
 fuzz() { # NAME
-	local target=tests/fuzz/fuzz-$1.c links seeds=()
-	read -ra links <<<"$(links "$target")"
+	local seeds=()
 	mkdir -p "$out/$1.corpus"
 	[ ! -d "tests/fuzz/corpus/$1" ] || seeds=("tests/fuzz/corpus/$1")
-	clang "${flags[@]}" -o "$out/$1" "$target" "${links[@]}" -ljson-c -lcrypto -lpthread &&
+	compile clang "$out/$1" "tests/fuzz/fuzz-$1.c" &&
 		"$out/$1" -max_total_time="$seconds" -timeout=10 -artifact_prefix="$out/$1." \
 			"$out/$1.corpus" "${seeds[@]}"
 }

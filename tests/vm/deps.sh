@@ -6,7 +6,7 @@
 set -euo pipefail
 
 # Building: module, tools and daemon.
-packages=(build-essential pkg-config liburing-dev libnvme-dev libjson-c-dev
+packages=(build-essential ccache pkg-config liburing-dev libnvme-dev libjson-c-dev
 	libblkid-dev libext2fs-dev libsystemd-dev libsmartcols-dev libmicrohttpd-dev libnbd-dev libiscsi-dev python3-docutils)
 # The test kernel.
 packages+=(bc bison flex libelf-dev libssl-dev pahole cpio rsync kmod xz-utils lz4 patch)

@@ -18,6 +18,8 @@ HERE=$SLUICE_TOP/tests/vm
 SUITE=${SLUICE_KERNEL_SUITE:-trixie-backports}
 JOBS=${JOBS:-$(nproc)}
 src=$SLUICE_CACHE/linux-source
+# It is kept as a whole.
+export CCACHE_DISABLE=1
 
 # What the build of a flavour is told beside its configuration, and for which machine it is.
 OPTIONS=()

@@ -11,6 +11,13 @@ SLUICE_CACHE=${SLUICE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sluice}
 export SLUICE_TOP SLUICE_CACHE
 mkdir -p "$SLUICE_CACHE"
 
+# What is compiled again from the same text, options and compiler is taken from a cache.
+# Headers that a build has just copied do not change under it.
+if [ -d /usr/lib/ccache ] && [[ $PATH != /usr/lib/ccache:* ]]; then
+	export PATH=/usr/lib/ccache:$PATH CCACHE_DIR=$SLUICE_CACHE/ccache
+	export CCACHE_SLOPPINESS=include_file_mtime,include_file_ctime
+fi
+
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$0: $*"; exit 1; }
 
