@@ -24,14 +24,16 @@ check() {
 # refused NAME CODE PATTERN COMMAND...: ends with that status, one line on
 # stderr that matches, and nothing on stdout.
 refused() {
-	local name=$1 code=$2 pattern=$3 status=0
+	local name=$1 code=$2 pattern=$3 status=0 lines said
 	shift 3
 	"$@" >/tmp/refused.out 2>/tmp/refused.err || status=$?
-	if [ "$status" = "$code" ] && [ "$(wc -l </tmp/refused.err)" = 1 ] &&
-		[ ! -s /tmp/refused.out ] && grep -qE -- "$pattern" /tmp/refused.err; then
-		ok "$name: $(cat /tmp/refused.err)"
+	mapfile -t lines </tmp/refused.err
+	said=${lines[*]}
+	if [ "$status" = "$code" ] && [ ${#lines[@]} = 1 ] && [ ! -s /tmp/refused.out ] &&
+		[[ $said =~ $pattern ]]; then
+		ok "$name: $said"
 	else
-		not_ok "$name: status $status, wanted $code with /$pattern/; it said: $(cat /tmp/refused.err /tmp/refused.out)"
+		not_ok "$name: status $status, wanted $code with /$pattern/; it said: $said $(</tmp/refused.out)"
 	fi
 }
 

@@ -20,9 +20,20 @@ say() { printf '%s\n' "$*"; }
 die() { printf '%s\n' "$*" >&2; exit 1; }
 now_ms() { echo $(($(date +%s%N) / 1000000)); }
 
+# To start a program takes a guest a tenth of a second and more: what bash can read itself
+# it reads.
+
 # value KEY: of the first deployment, from JSON on stdin.
 value() {
-	sed -n "s/.*\"$1\": *\"\{0,1\}\([^,\"}]*\).*/\1/p" | head -1
+	local text
+	text=$(</dev/stdin)
+	field "$1" "$text"
+}
+
+# field KEY JSON
+field() {
+	[[ $2 =~ .*\"$1\":\ *\"?([^,\"}]*) ]] || return 0
+	printf '%s\n' "${BASH_REMATCH[1]}"
 }
 
 # compare IMAGE [WRITTEN]: with the local disk /dev/vdb.
@@ -43,7 +54,9 @@ parts() {
 }
 
 status() {
-	"$BIN/sluicectl" status -o json | value "$1"
+	local text
+	text=$("$BIN/sluicectl" status -o json) || return
+	field "$1" "$text"
 }
 
 # until_true SECONDS COMMAND...: false when it is not within so long.

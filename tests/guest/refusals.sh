@@ -15,14 +15,17 @@ source="nvme-tcp://10.77.0.1:4420/$IMAGE_NQN?nsid=1"
 
 # Sectors of the local disk written and discarded so far.
 touched() {
+	local stat
 	sync
-	awk '{ print $7, $14 }' /sys/block/vdb/stat
+	read -ra stat </sys/block/vdb/stat
+	touched="${stat[6]} ${stat[13]}"
 }
-unchanged() { [ "$(touched)" = "$before" ]; }
+unchanged() { touched && [ "$touched" = "$before" ]; }
 
 # refuse NAME CODE PATTERN OPTION...
 refuse() {
-	before=$(touched)
+	touched
+	before=$touched
 	refused "$1" "$2" "$3" "$ctl" deploy d "${@:4}"
 	check "$1: nothing on disk changed" unchanged
 	[ "$("$ctl" status -o json)" = '{"deployments":[]}' ] || not_ok "$1: left a deployment behind"
