@@ -9,46 +9,60 @@ cd "$SLUICE_TOP"
 mkdir -p build/check
 passed=0 failed=0
 started=$SECONDS
+steps=()
 
-run() { # NAME COMMAND...
-	local name=$1 status=0 t=$SECONDS
+# run NAME COMMAND...: what it said is shown once it has ended.
+run() {
+	local name=$1 log=build/check/$1.log status=0 t=$SECONDS
 	shift
-	say "== $name"
-	"$@" >"build/check/$name.log" 2>&1 || status=$?
-	echo "$status $((SECONDS - t))" >"build/check/$name.status"
-}
-
-# account NAME: what it said, and counted.
-account() {
-	local log=build/check/$1.log status=1 seconds=0
-	read -r status seconds <"build/check/$1.status" || true
-	sed "s/^/   /" "$log" >&2
-	counted "$log" "$status"
-	say "== $1: $([ "$status" = 0 ] && echo ok || echo FAILED) after $seconds s"
+	"$@" >"$log" 2>&1 || status=$?
+	echo "$status" >"build/check/$name.status"
+	# At once, as others run beside it.
+	say "$(sed "s/^/   /" "$log"
+		echo "== $name: $([ "$status" = 0 ] && echo ok || echo FAILED) after $((SECONDS - t)) s")"
 }
 
 step() { # NAME COMMAND...
+	steps+=("$1")
 	run "$@"
-	account "$1"
 }
 
+# beside NAME COMMAND...: once there is room. A guest spends a third of its time waiting,
+# so one more than there are processors, where memory allows for it.
+width=$(($(nproc) + 1))
+room=$(awk '/^MemAvailable/ { print int($2 / 4000000) }' /proc/meminfo)
+[ "$width" -le "$room" ] || width=$((room > 1 ? room : 1))
+beside() {
+	steps+=("$1")
+	[ "$(jobs -rp | wc -l)" -lt "$width" ] || wait -n || true
+	run "$@" &
+}
+
+prepare() { tests/guest.sh --prepare >build/check/guests; }
+
 native() {
+	local name
+
 	step deps tests/vm/deps.sh
 	# The kernels take longest when cold; nothing else uses both cores as well.
 	step kernel-kasan tests/vm/kernel.sh kasan
 	step kernel-plain tests/vm/kernel.sh plain
 	step image tests/image/build.sh
-	step build make -j"$(nproc)" user
-	run static tests/static.sh &
-	run unit tests/unit.sh &
-	# No deadline of anything is tight in these.
-	run crash tests/crash/run.sh 8000 1 4 &
+	step build make -j"$(nproc)" user guest-tools crash-tools
+	step guests prepare
+
+	# The longest first, so that none runs alone for long.
+	beside crash tests/crash/run.sh 8000 1 4
+	beside lab tests/lab/life-cycle.sh brief
+	while read -r name; do
+		beside "$name-guest" tests/guest.sh --brief "$name"
+		# Compilers and checkers need no memory of a guest's, and wait for nothing.
+		[ "$name" != deploy-killed ] || {
+			beside static tests/static.sh
+			beside unit tests/unit.sh
+		}
+	done <build/check/guests
 	wait
-	account static
-	account unit
-	account crash
-	step guests tests/guest.sh
-	step lab tests/lab/life-cycle.sh brief
 }
 
 # What depends on the processor and on the size of its pages; all else is the same source.
@@ -70,6 +84,9 @@ arm64) arm64 ;;
 *) native ;;
 esac
 
+for name in "${steps[@]}"; do
+	counted "build/check/$name.log" "$(cat "build/check/$name.status" 2>/dev/null || echo 1)"
+done
 say "check took $((SECONDS - started)) s"
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

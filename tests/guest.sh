@@ -1,14 +1,19 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# guest.sh [NAME]...: the guest tests, each in a fresh guest whose kernel log is scanned
-# after it. Ends with "N passed, N failed". KERNEL_FLAVOUR in the environment: all on
-# that kernel, also another processor's. SLUICE_STRESS: the long variants, the stress so
-# many times as long.
+# guest.sh [--brief|--prepare] [NAME]...: the guest tests, or these, each in a fresh guest
+# whose kernel log is scanned after it. Ends with "N passed, N failed". What is brief is
+# what make check does of them; all are without a name. --prepare: only what they share is
+# made, so that several guest.sh may run at once, of different names; their names.
+# KERNEL_FLAVOUR in the environment: all on that kernel, also another processor's.
+# SLUICE_STRESS: the long variants, the stress so many times as long.
 
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/vm/lib.sh"
 cd "$SLUICE_TOP"
-passed=0 failed=0
+passed=0 failed=0 mode=''
+case ${1-} in
+--*) mode=$1; shift ;;
+esac
 results=build/check
 case ${KERNEL_FLAVOUR:-} in
 arm64-*)
@@ -19,6 +24,8 @@ esac
 mkdir -p "$results" build/tests
 make -s user guest-tools >&2
 names=("$@")
+# All of each that is named.
+[ $# != 0 ] || mode=${mode:---brief}
 
 # flavour_of NAME: its kernel. Some tests are of the daemon and of what servers do to it;
 # a kernel that checks itself takes three times as long for them.
@@ -26,6 +33,15 @@ flavour_of() {
 	case $1 in
 	sources-* | profile | operator | service | eta) echo "${KERNEL_FLAVOUR:-plain}" ;;
 	*) echo "${KERNEL_FLAVOUR:-kasan}" ;;
+	esac
+}
+
+# cpus_of NAME: what looks for races in the kernel, and deployments as they are, has two;
+# the rest spends a third of its time on a second one.
+cpus_of() {
+	case $1 in
+	refusals | sources-* | profile | operator | service) echo 1 ;;
+	*) echo 2 ;;
 	esac
 }
 
@@ -53,7 +69,7 @@ run() {
 	done
 	shift
 	rm -rf "$out"
-	tests/vm/guest.sh --kernel "$flavour" --out "$out" --env SLUICE_KO="$SLUICE_TOP/$ko" \
+	tests/vm/guest.sh --kernel "$flavour" --cpus "$(cpus_of "$name")" --out "$out" --env SLUICE_KO="$SLUICE_TOP/$ko" \
 		${SLUICE_STRESS:+--env SLUICE_STRESS="$SLUICE_STRESS"} \
 		"${options[@]}" "$@" >"$out.log" 2>&1 || status=$?
 	counted "$out.log" "$status"
@@ -83,6 +99,11 @@ started=()
 guest() {
 	local flavour
 	wanted "$1" "${names[@]}" || return 0
+	if [ "$mode" = --prepare ]; then
+		module_for "$(flavour_of "$1")"
+		echo "$1"
+		return
+	fi
 	rm -f "$results/guest-$1.result"
 	[ "$(jobs -rp | wc -l)" -lt 2 ] || wait -n
 	flavour=$(flavour_of "$1")
@@ -93,6 +114,10 @@ guest() {
 
 # debian NAME KIND...: the Debian image from servers of these kinds.
 debian() {
+	if [ "$mode" = --prepare ]; then
+		guest "$1"
+		return
+	fi
 	wanted "$1" "${names[@]}" || return 0
 	SLUICE_XZ=$(tests/image/forms.sh)/debian.img.xz
 	export SLUICE_XZ
@@ -105,12 +130,13 @@ image=build/tests/random-64.img
 random_image $image
 disk=$image,snapshot
 # The longest first, so that none runs alone for long.
-guest refusals --memory 3072 --disk "$disk" --disk new:68M --disk new:16M -- \
-	tests/guest/refusals.sh
+guest kmod --append kmemleak=on --disk new:80M --disk new:80M --disk new:80M -- tests/guest/kmod.sh
 guest deploy --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/deploy.sh \
 	under_load resumed source_lost paused from_file
 guest deploy-killed --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/deploy.sh \
 	killed stopped
+guest refusals --memory 3072 --disk "$disk" --disk new:68M --disk new:16M -- \
+	tests/guest/refusals.sh
 guest faults --memory 3072 ${SLUICE_STRESS:+--append kmemleak=on} --disk "$disk" --disk new:68M -- \
 	tests/guest/faults.sh inv22_unreadable_source inv15_changing_image \
 	${SLUICE_STRESS:+inv21_local_disk inv28_silent_daemon}
@@ -118,7 +144,6 @@ guest profile --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/profile
 	recorded deployed fitted
 guest operator --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/operator.sh
 guest service --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/service.sh
-guest kmod --append kmemleak=on --disk new:80M --disk new:80M --disk new:80M -- tests/guest/kmod.sh
 # What each kind of server can do to a deployment: make check-sources does all of it, make
 # check what is most likely to break.
 declare -A often=(
@@ -129,12 +154,12 @@ declare -A often=(
 )
 for kind in nbd iscsi nvme paths; do
 	part=()
-	[ ${#names[@]} != 0 ] || read -ra part <<<"${often[$kind]}"
+	[ "$mode" != --brief ] || read -ra part <<<"${often[$kind]}"
 	guest "sources-$kind" --memory 3072 --disk "$disk" --disk new:300M --timeout 900 -- \
 		"tests/guest/sources-$kind.sh" "${part[@]}"
 done
 large=build/tests/large
-if wanted sources-large "${names[@]}"; then
+if [ "$mode" != --prepare ] && wanted sources-large "${names[@]}"; then
 	tests/guest/sources-large.py make $large.img $large.ext4
 	tests/guest/sources-large.py soil $large-nbd.img $large-iscsi.img
 fi
@@ -158,6 +183,7 @@ if [ ${#names[@]} != 0 ]; then
 		tests/guest/profile.sh recorded restarted eta
 fi
 wait
+[ "$mode" != --prepare ] || exit 0
 
 for name in "${started[@]}"; do
 	read -r p f <"$results/guest-$name.result" || { p=0; f=1; }

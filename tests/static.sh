@@ -61,13 +61,27 @@ sources() {
 	git ls-files -co --exclude-standard -- "$@"
 }
 
+# It takes a second a file: one in which the same checkpatch has found nothing, under the
+# same name, is not shown to it again.
 checkpatch() {
-	# shellcheck disable=SC2046 # our file names hold no spaces
-	"$SLUICE_CACHE/linux-source/scripts/checkpatch.pl" --quiet --terse --no-summary -f \
-		$(sources 'kmod/*.[ch]' 'kmod/**/*.[ch]' 'libcommon/*.[ch]' 'daemon/*.[ch]' \
-			'tools/*.[ch]') >"$out/checkpatch.out" || true
-	cat "$out/checkpatch.out"
-	[ ! -s "$out/checkpatch.out" ]
+	local scripts=$SLUICE_CACHE/linux-source/scripts passed=$SLUICE_CACHE/checkpatch
+	local tool sum file stamp bad=0
+	tool=$(cat "$scripts"/{checkpatch.pl,spelling.txt,const_structs.checkpatch} .checkpatch.conf |
+		sha256sum | cut -c1-12)
+	mkdir -p "$passed"
+	while read -r sum file; do
+		stamp=$passed/$tool-${sum::24}-${file//\//-}
+		[ ! -e "$stamp" ] || continue
+		"$scripts/checkpatch.pl" --quiet --terse --no-summary -f "$file" >"$out/checkpatch.out" || true
+		if [ -s "$out/checkpatch.out" ]; then
+			cat "$out/checkpatch.out"
+			bad=1
+		else
+			: >"$stamp"
+		fi
+	done < <(sources 'kmod/*.[ch]' 'kmod/**/*.[ch]' 'libcommon/*.[ch]' 'daemon/*.[ch]' \
+		'tools/*.[ch]' | xargs sha256sum)
+	return $bad
 }
 check checkpatch checkpatch
 

@@ -58,7 +58,7 @@ power_on() {
 		qemu+=" -drive if=none,id=$disk,format=raw,file=nbd+unix:///?socket=$tmp/$disk"
 		qemu+=" -device virtio-blk-pci,drive=$disk"
 	done
-	tests/vm/guest.sh --kernel plain --timeout 200 --out "$dir" --share remembered="$out/remembered" \
+	tests/vm/guest.sh --kernel plain --cpus 1 --timeout 200 --out "$dir" --share remembered="$out/remembered" \
 		--env SLUICE_KO="$SLUICE_TOP/build/kmod-plain/sluice.ko" \
 		--disk "$SLUICE_TOP/$out/image,snapshot" --qemu "$qemu" \
 		tests/crash/cuts-guest.sh "$@" >"$dir.log" 2>&1 &

@@ -82,11 +82,11 @@ done
 jobs+=(control "peer $seed 600")
 control=$((${#jobs[@]} - 2)) peer=$((${#jobs[@]} - 1))
 
-# guest NAME FIRST JOB...: they run in a guest.
+# guest NAME CPUS FIRST JOB...: they run in a guest.
 guest() {
-	local name=$1 first=$2
-	shift 2
-	tests/vm/guest.sh --kernel plain --memory 2048 --timeout 3000 --out "$out" \
+	local name=$1 cpus=$2 first=$3
+	shift 3
+	tests/vm/guest.sh --kernel plain --cpus "$cpus" --memory 2048 --timeout 3000 --out "$out" \
 		--env SLUICE_KO="$SLUICE_TOP/$ko" --disk new:140M \
 		--disk "$SLUICE_TOP/$out/log.img,size=$(((first + $#) * log_mib))M" \
 		--disk "$SLUICE_TOP/$out/source.img,size=80M" --disk new:80M --disk new:80M \
@@ -104,7 +104,7 @@ mkdir -p "$out"
 cutting=$!
 trap 'pkill -TERM -P "$cutting" || true' EXIT
 say "crash: recording ${#jobs[@]} deployments and tests"
-guest recording 0 "${jobs[@]}"
+guest recording 2 0 "${jobs[@]}"
 
 # enumerate PROGRAM N STATES [OPTION]...: both processors; the log to enumerate-N.
 enumerate() {
@@ -142,11 +142,13 @@ sample() { # N NUMBER KIND
 	done < <(grep '^sample' "$out/samples-$1")
 }
 for ((n = 0; n < recordings; n++)); do
-	sample "$n" $((recordings > 4 ? 2 : 4)) recover
+	# Of a large namespace each takes half a minute.
+	sample "$n" $((recordings > 4 || n % 4 == 1 ? 2 : 4)) recover
 done
 sample "$peer" 4 recover-peer
 say "crash: ${#recoveries[@]} of these states are opened, and brought to their end"
-guest recovery "${#jobs[@]}" "${recoveries[@]}" &
+# One after the other: nothing there is for a second processor.
+guest recovery 1 "${#jobs[@]}" "${recoveries[@]}" &
 recovery=$!
 
 total=0 violations=0 caught=0 n=0
