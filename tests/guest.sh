@@ -129,11 +129,14 @@ debian() {
 image=build/tests/random-64.img
 random_image $image
 disk=$image,snapshot
+# Half of that is enough for those that deploy it five times through a slow network.
+random_image build/tests/random-32.img 32
+small=build/tests/random-32.img,snapshot
 # The longest first, so that none runs alone for long.
 guest kmod --append kmemleak=on --disk new:80M --disk new:80M --disk new:80M -- tests/guest/kmod.sh
-guest deploy --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/deploy.sh \
+guest deploy --memory 3072 --disk "$small" --disk new:36M -- tests/guest/deploy.sh \
 	under_load resumed source_lost paused from_file
-guest deploy-killed --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/deploy.sh \
+guest deploy-killed --memory 3072 --disk "$small" --disk new:36M -- tests/guest/deploy.sh \
 	killed stopped
 guest refusals --memory 3072 --disk "$disk" --disk new:68M --disk new:16M -- \
 	tests/guest/refusals.sh
@@ -151,26 +154,37 @@ declare -A often=(
 	[iscsi]="iscsi_tgt iscsi_lio iscsi_killed iscsi_tampered"
 	[nvme]="nvme_killed nvme_tampered nvme_auth"
 	[paths]="paths_differ paths_quick paths_gone"
+	[large]="large_nbd"
+	[debian]="nbd_qcow2 nvme_tcp"
 )
+# parts_of KIND [PART]...: sets part, to these when not brief.
+parts_of() {
+	part=("${@:2}")
+	[ "$mode" != --brief ] || read -ra part <<<"${often[$1]}"
+}
 for kind in nbd iscsi nvme paths; do
-	part=()
-	[ "$mode" != --brief ] || read -ra part <<<"${often[$kind]}"
+	parts_of "$kind"
 	guest "sources-$kind" --memory 3072 --disk "$disk" --disk new:300M --timeout 900 -- \
 		"tests/guest/sources-$kind.sh" "${part[@]}"
 done
 large=build/tests/large
+parts_of large large_nbd large_iscsi
+written=("${part[@]/#large_/$large-}")
+written=("${written[@]/%/.img}")
 if [ "$mode" != --prepare ] && wanted sources-large "${names[@]}"; then
 	tests/guest/sources-large.py make $large.img $large.ext4
 	tests/guest/sources-large.py soil $large-nbd.img $large-iscsi.img
 fi
 guest sources-large --memory 2048 --disk $large.ext4,snapshot --disk $large-nbd.img \
 	--disk $large-iscsi.img --timeout 900 \
-	--after "tests/guest/sources-large.py compare $large.img $large-nbd.img $large-iscsi.img" \
-	-- tests/guest/sources-large.sh
-debian sources-debian-xz nbd_http_xz file
-debian sources-debian nbd_nbdkit nbd_qcow2 iscsi_tgt iscsi_lio nvme_tcp
-# Only by name: for the race detector, and where a processor is dear.
+	--after "tests/guest/sources-large.py compare $large.img ${written[*]}" \
+	-- tests/guest/sources-large.sh "${part[@]}"
+parts_of debian nbd_nbdkit nbd_qcow2 iscsi_tgt iscsi_lio nvme_tcp
+debian sources-debian "${part[@]}"
+# Only by name: what make check-sources has in addition, what is for the race detector, and
+# what there is time for where a processor is emulated slowly.
 if [ ${#names[@]} != 0 ]; then
+	debian sources-debian-xz nbd_http_xz file
 	guest deploy-briefly --memory 2048 --disk "$disk" --disk new:68M -- tests/guest/deploy.sh \
 		under_load resumed from_file
 	guest sources-nbdkit --memory 2048 --disk "$disk" --disk new:300M -- \

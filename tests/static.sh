@@ -65,23 +65,20 @@ sources() {
 # same name, is not shown to it again.
 checkpatch() {
 	local scripts=$SLUICE_CACHE/linux-source/scripts passed=$SLUICE_CACHE/checkpatch
-	local tool sum file stamp bad=0
+	local tool sum file stamp new=() stamps=()
 	tool=$(cat "$scripts"/{checkpatch.pl,spelling.txt,const_structs.checkpatch} .checkpatch.conf |
 		sha256sum | cut -c1-12)
 	mkdir -p "$passed"
 	while read -r sum file; do
 		stamp=$passed/$tool-${sum::24}-${file//\//-}
 		[ ! -e "$stamp" ] || continue
-		"$scripts/checkpatch.pl" --quiet --terse --no-summary -f "$file" >"$out/checkpatch.out" || true
-		if [ -s "$out/checkpatch.out" ]; then
-			cat "$out/checkpatch.out"
-			bad=1
-		else
-			: >"$stamp"
-		fi
+		new+=("$file")
+		stamps+=("$stamp")
 	done < <(sources 'kmod/*.[ch]' 'kmod/**/*.[ch]' 'libcommon/*.[ch]' 'daemon/*.[ch]' \
 		'tools/*.[ch]' | xargs sha256sum)
-	return $bad
+	[ ${#new[@]} != 0 ] || return 0
+	"$scripts/checkpatch.pl" --quiet --terse --no-summary -f "${new[@]}" || return 1
+	touch "${stamps[@]}"
 }
 check checkpatch checkpatch
 

@@ -56,10 +56,6 @@ hydrated() {
 # now: NOW is the time in us; without a process of its own, which would cost some ms.
 now() { NOW=${EPOCHREALTIME/./}; }
 
-# nap SECONDS: without a process.
-exec {never}<> <(:)
-nap() { read -rt "$1" -u "$never" || true; }
-
 # link DELAY RATE: of the storage's network, the delay one way; link none: unlimited.
 link() {
 	local in

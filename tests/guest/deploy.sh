@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2317,SC2119,SC2120 # functions are called by name
-# In a guest: /dev/vda is an image, /dev/vdb a blank local disk. Deployments by
+# In a guest: /dev/vda is an image of 32 MiB, /dev/vdb a blank local disk. Deployments by
 # the real daemon from a real NVMe-TCP target to a real host driver.
 
 # shellcheck source=tests/guest/lib.sh
@@ -34,7 +34,7 @@ host_up() {
 
 fio_verify() {
 	# Its own part of the disk, so that the rest compares with the image.
-	fio --name=verify --filename="$HOST" --offset=16M --size=24M --rw=randwrite --bsrange=512-64k \
+	fio --name=verify --filename="$HOST" --offset=4M --size=24M --rw=randwrite --bsrange=512-64k \
 		--bs_unaligned=0 --blockalign=512 --direct=1 --ioengine=libaio --iodepth=8 \
 		--verify=crc32c --verify_fatal=1 --do_verify=1 --verify_backlog=64 \
 		--fsync=32 --randseed="$1" --output="$OUT/fio-$1.log" --end_fsync=1
@@ -49,8 +49,8 @@ daemon_start
 # One missing block, which is answered from the pool: the guest's virtio disk itself
 # takes whole sectors only, so the copy must not have been there before.
 odd_buffer() {
-	"$BIN/tests/oddread" "$HOST" $((60 << 20)) 4096 >/tmp/odd &&
-		dd if=/dev/vda bs=4k skip=15360 count=1 status=none | cmp - /tmp/odd
+	"$BIN/tests/oddread" "$HOST" $((30 << 20)) 4096 >/tmp/odd &&
+		dd if=/dev/vda bs=4k skip=7680 count=1 status=none | cmp - /tmp/odd
 }
 
 under_load() {
@@ -76,9 +76,9 @@ stopped() {
 	head -c 512 /dev/urandom >/tmp/part
 	t=$(now_ms)
 	check "whole blocks are written and synced with the daemon stopped" \
-		timeout 10 dd if=/tmp/whole of="$HOST" bs=4k seek=15000 oflag=direct conv=fsync,notrunc status=none
+		timeout 10 dd if=/tmp/whole of="$HOST" bs=4k seek=7500 oflag=direct conv=fsync,notrunc status=none
 	say "took $(($(now_ms) - t)) ms"
-	dd if=/tmp/part of="$HOST" bs=512 seek=$((15100 * 8 + 3)) oflag=direct conv=notrunc status=none &
+	dd if=/tmp/part of="$HOST" bs=512 seek=$((7600 * 8 + 3)) oflag=direct conv=notrunc status=none &
 	part=$!
 	sleep 2
 	check "a write of part of a missing block waits" kill -0 "$part"
@@ -86,9 +86,9 @@ stopped() {
 	check "and succeeds when the daemon goes on" wait "$part"
 	"$ctl" limit d --max-rate 0 >/dev/null
 	wait_complete
-	dd if="$HOST" bs=4k skip=15000 count=2 iflag=direct of=/tmp/whole.read status=none
+	dd if="$HOST" bs=4k skip=7500 count=2 iflag=direct of=/tmp/whole.read status=none
 	check "the whole blocks are intact" cmp /tmp/whole.read /tmp/whole
-	dd if="$HOST" bs=512 skip=$((15100 * 8 + 3)) count=1 iflag=direct of=/tmp/part.read status=none
+	dd if="$HOST" bs=512 skip=$((7600 * 8 + 3)) count=1 iflag=direct of=/tmp/part.read status=none
 	check "the part is intact" cmp /tmp/part.read /tmp/part
 	written_stop "$OUT/written"
 	host_down
@@ -100,7 +100,7 @@ stopped() {
 killed() {
 	local fio
 
-	host_up --max-rate 1M
+	host_up --max-rate 512K
 	fio_verify 3 &
 	fio=$!
 	RANDOM=7
@@ -124,14 +124,14 @@ killed() {
 resumed() {
 	local before after
 
-	deploy --max-rate 8M
+	deploy --max-rate 4M
 	sleep 2
 	check "SIGTERM ends the daemon with status 0" daemon_kill TERM
 	check "the device goes on without a daemon" \
-		dd if=/dev/zero of=/dev/sluice0 bs=4k count=1 seek=15500 oflag=direct conv=fsync status=none
+		dd if=/dev/zero of=/dev/sluice0 bs=4k count=1 seek=7700 oflag=direct conv=fsync status=none
 	daemon_start
 	check "the deployment is there after a restart" [ "$(status name)" = d ]
-	"$ctl" limit d --max-rate 8M >/dev/null
+	"$ctl" limit d --max-rate 4M >/dev/null
 	sleep 1
 	before=$(status local_bytes)
 	"$ctl" detach d >/dev/null
@@ -145,7 +145,7 @@ resumed() {
 	check "nothing that was local is lost ($before, then $after bytes)" [ "$after" -ge "$before" ]
 	check "it completes" wait_complete
 	"$ctl" detach d >/dev/null
-	echo "$((15500 * 8)) 8" >/tmp/written
+	echo "$((7700 * 8)) 8" >/tmp/written
 	check "and equals the image" compare /dev/vda /tmp/written
 	check "a complete disk opens as complete" \
 		"$ctl" deploy d --source "$source" --local /dev/vdb -o json
@@ -157,7 +157,7 @@ resumed() {
 source_lost() {
 	local sub=$CONFIGFS/nvmet/subsystems/$IMAGE_NQN port=$CONFIGFS/nvmet/ports/900
 
-	deploy --max-rate 4M
+	deploy --max-rate 2M
 	sleep 1
 	rm "$port/subsystems/$IMAGE_NQN"
 	echo 0 >"$sub/namespaces/1/enable"
@@ -186,12 +186,12 @@ at_rest() {
 
 paused() {
 
-	deploy --max-rate 8M
+	deploy --max-rate 4M
 	check "pause" "$ctl" pause d -o json
 	check "nothing is copied while paused" at_rest
 	check "and all is not local" [ "$(status state)" = paused ]
 	check "a paused deployment serves demand" \
-		timeout 20 dd if=/dev/sluice0 of=/dev/null bs=4k skip=10000 count=1 iflag=direct status=none
+		timeout 20 dd if=/dev/sluice0 of=/dev/null bs=4k skip=7700 count=1 iflag=direct status=none
 	check "resume" "$ctl" resume d -o json
 	"$ctl" limit d --max-rate 0 >/dev/null
 	check "a resumed deployment completes" wait_complete

@@ -59,13 +59,17 @@ status() {
 	field "$1" "$text"
 }
 
+# nap SECONDS: without a process.
+exec {never}<> <(:)
+nap() { read -rt "$1" -u "$never" || true; }
+
 # until_true SECONDS COMMAND...: false when it is not within so long.
 until_true() {
 	local end=$((SECONDS + $1 * SLACK))
 	shift
 	until "$@"; do
 		[ "$SECONDS" -lt "$end" ] || return 1
-		sleep 0.1
+		nap 0.1
 	done
 }
 
@@ -117,16 +121,22 @@ storage_serve() {
 	nsenter --net=/run/netns/storage ln -s "$sub" "$port/subsystems/"
 }
 
+# It answers, or has ended. There is nobody to ask before its socket is there, which may
+# also be the last one's.
+daemon_answers() {
+	local socket=/run/sluice/control.sock
+	kill -0 "$SLUICED_PID" 2>/dev/null || return 0
+	[ -S $socket ] && [ ! $socket -ot /tmp/started ] &&
+		"$BIN/sluicectl" version -o json >/dev/null 2>&1
+}
+
 # shellcheck disable=SC2120 # options are optional
 daemon_start() {
 	mkdir -p /run/sluice
+	: >/tmp/started
 	"$BIN/sluiced" "$@" 2>>"$OUT/sluiced.log" &
 	SLUICED_PID=$!
-	for _ in $(seq $((200 * SLACK))); do
-		"$BIN/sluicectl" version -o json >/dev/null 2>&1 && return 0
-		kill -0 "$SLUICED_PID" 2>/dev/null || break
-		sleep 0.05
-	done
+	until_true 60 daemon_answers && kill -0 "$SLUICED_PID" 2>/dev/null && return
 	tail -20 "$OUT/sluiced.log" >&2
 	die "sluiced did not come up"
 }
@@ -139,18 +149,20 @@ daemon_kill() {
 
 # host_connect NQN: the stock driver over nvmet-loop; sets HOST to the disk.
 host_connect() {
-	local ctrl
 	nvme connect -t loop -n "$1" >/dev/null
-	for _ in $(seq $((200 * SLACK))); do
-		for ctrl in /sys/class/nvme/nvme*; do
-			[ "$(cat "$ctrl/subsysnqn" 2>/dev/null)" = "$1" ] || continue
-			[ "$(cat "$ctrl/transport")" = loop ] || continue
-			HOST=/dev/$(basename "$ctrl")n1
-			[ -b "$HOST" ] && return 0
-		done
-		sleep 0.02
+	until_true 30 host_there "$1" || die "the host driver shows no disk for $1"
+}
+
+host_there() {
+	local ctrl nqn transport
+	for ctrl in /sys/class/nvme/nvme*; do
+		{ read -r nqn <"$ctrl/subsysnqn" && read -r transport <"$ctrl/transport"; } 2>/dev/null ||
+			continue
+		[ "$nqn $transport" = "$1 loop" ] || continue
+		HOST=/dev/${ctrl##*/}n1
+		[ -b "$HOST" ] && return 0
 	done
-	die "the host driver shows no disk for $1"
+	return 1
 }
 
 # storage_cut, storage_mend: the network between us and the storage.

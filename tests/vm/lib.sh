@@ -71,11 +71,11 @@ with_lock() {
 	) 9>"$SLUICE_CACHE/locks/$name"
 }
 
-# random_image FILE: 64 MiB without a hole, the same bytes every time.
+# random_image FILE [MIB]: 64 MiB without a hole, the same bytes every time.
 random_image() {
 	[ ! -s "$1" ] || return 0
 	mkdir -p "$(dirname "$1")"
-	openssl enc -aes-128-ctr -K 00 -iv 00 -in /dev/zero 2>/dev/null | head -c 64M >"$1.new" || true
+	openssl enc -aes-128-ctr -K 00 -iv 00 -in /dev/zero 2>/dev/null | head -c "${2:-64}M" >"$1.new" || true
 	mv "$1.new" "$1"
 }
 
