@@ -2,10 +2,12 @@
 #include "message.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <json-c/json.h>
+#include <json-c/json_visit.h>
 
 static const char *sentence_of(enum json_tokener_error err)
 {
@@ -20,6 +22,20 @@ static const char *sentence_of(enum json_tokener_error err)
 	default:
 		return "The message is not one valid JSON object.";
 	}
+}
+
+/* json-c takes NaN and Infinity for numbers, and what is too large for one for infinite. */
+static int refuse_infinite(struct json_object *obj, int flags, struct json_object *parent,
+			   const char *key, size_t *index, void *ctx)
+{
+	(void)flags;
+	(void)parent;
+	(void)key;
+	(void)index;
+	(void)ctx;
+	return json_object_is_type(obj, json_type_double) &&
+	       !isfinite(json_object_get_double(obj)) ? JSON_C_VISIT_RETURN_ERROR :
+							JSON_C_VISIT_RETURN_CONTINUE;
 }
 
 struct json_object *sluice_message_parse(const char *buf, size_t len, const char **why)
@@ -50,6 +66,11 @@ struct json_object *sluice_message_parse(const char *buf, size_t len, const char
 			if (!obj)
 				sentence = sentence_of(json_tokener_get_error(tok));
 			json_tokener_free(tok);
+			if (obj && json_c_visit(obj, 0, refuse_infinite, NULL) < 0) {
+				json_object_put(obj);
+				obj = NULL;
+				sentence = "The message has a number that is not finite.";
+			}
 		}
 	}
 	if (why)

@@ -48,6 +48,7 @@ START_TEST(parse_refuses_everything_else)
 	static const char *const bad[] = {
 		"", " ", "{", "}", "{} {}", "{}x", "{}{}", "[]", "[{}]", "null", "1", "\"{}\"",
 		"true", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{\"a\":nan}", "{\"a\":1",
+		"{\"a\":NaN}", "{\"a\":Infinity}", "{\"a\":[1,{\"b\":-Infinity}]}", "{\"a\":1e999}",
 		"{\"a\":\"\xff\"}", "/* */{}", "{\"a\":\"b}", "x{}",
 	};
 	const char *why;
