@@ -23,11 +23,6 @@ static void attach_free(struct kref *ref)
 	kfree(att);
 }
 
-void sluice_attach_get(struct sluice_attachment *att)
-{
-	kref_get(&att->ref);
-}
-
 void sluice_attach_put(struct sluice_attachment *att)
 {
 	kref_put(&att->ref, attach_free);
@@ -56,6 +51,7 @@ static struct sluice_attachment *attach_alloc(const struct sluice_attach *a)
 	kref_init(&att->ref);
 	spin_lock_init(&att->pool_lock);
 	init_waitqueue_head(&att->wait);
+	init_waitqueue_head(&att->drained);
 	return att;
 }
 
@@ -164,7 +160,8 @@ void sluice_attach_done(struct sluice_attachment *att)
 	smp_store_release(&att->inflight, att->inflight - 1);
 	spin_unlock_irqrestore(&dev->att_lock, flags);
 	if (last)
-		wake_up_all(&att->wait);
+		/* Not those who poll: nothing is new for them. */
+		wake_up_all(&att->drained);
 	sluice_inflight_put(dev, &dev->fills);
 }
 
@@ -179,22 +176,25 @@ int sluice_attach_check(struct sluice_attachment *att, u64 generation)
 
 int sluice_pool_take(struct sluice_attachment *att, u32 block, u32 blocks)
 {
+	unsigned long flags;
 	int err = 0;
 
-	spin_lock(&att->pool_lock);
+	spin_lock_irqsave(&att->pool_lock, flags);
 	if (find_next_bit(att->busy, block + blocks, block) < block + blocks)
 		err = -EBUSY;
 	else
 		bitmap_set(att->busy, block, blocks);
-	spin_unlock(&att->pool_lock);
+	spin_unlock_irqrestore(&att->pool_lock, flags);
 	return err;
 }
 
 void sluice_pool_give(struct sluice_attachment *att, u32 block, u32 blocks)
 {
-	spin_lock(&att->pool_lock);
+	unsigned long flags;
+
+	spin_lock_irqsave(&att->pool_lock, flags);
 	bitmap_clear(att->busy, block, blocks);
-	spin_unlock(&att->pool_lock);
+	spin_unlock_irqrestore(&att->pool_lock, flags);
 }
 
 int sluice_attach_mmap(struct sluice_attachment *att, struct vm_area_struct *vma)

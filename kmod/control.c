@@ -173,7 +173,7 @@ static long control_detach(struct file *file)
 	sluice_attach_end(att);
 	/* Local writes end, well or badly. */
 	/* Pairs with the last commit's end. */
-	return wait_event_interruptible(att->wait, !smp_load_acquire(&att->inflight));
+	return wait_event_interruptible(att->drained, !smp_load_acquire(&att->inflight));
 }
 
 static long control_generation(struct file *file, unsigned int cmd, void __user *arg)

@@ -169,6 +169,11 @@ static u32 next_run(const struct sluice_fill *fill, u64 *block, u64 end)
 	return at - first;
 }
 
+/*
+ * Any context. What is accounted to the attachment ends here and not with the
+ * command, which its task completes when it gets to it: a daemon that is stopped
+ * must not keep the device from closing.
+ */
 static void fill_end(struct sluice_fill *fill)
 {
 	struct sluice_attachment *att = fill->att;
@@ -180,26 +185,17 @@ static void fill_end(struct sluice_fill *fill)
 	if (!fill->zero)
 		sluice_pool_give(att, fill->pool_block, fill->blocks);
 	mempool_free(fill, &dev->fill_pool);
-	/* The command holds the file, and so the attachment. */
-	sluice_attach_get(att);
-	sluice_uring_done(cmd, res);
 	sluice_attach_done(att);
-	sluice_attach_put(att);
+	/* Last: the command holds the file, and so the attachment and the device. */
+	sluice_uring_done(cmd, res);
 }
 
-static void fill_end_work(struct work_struct *work)
-{
-	fill_end(container_of(work, struct sluice_fill, work));
-}
-
-/* io_uring completes from process context only. */
 static void fill_put(struct sluice_fill *fill)
 {
 	if (!atomic_dec_and_test(&fill->pending))
 		return;
 	release_regions(fill);
-	INIT_WORK(&fill->work, fill_end_work);
-	queue_work(fill->att->dev->io_wq, &fill->work);
+	fill_end(fill);
 }
 
 static void fill_written(struct bio *bio)

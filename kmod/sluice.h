@@ -11,7 +11,7 @@
  *	map->dirty_lock		irq	dirty and syncing pages
  *	dev->work_lock		irq	lists that hand requests to workers
  *	dev->att_lock		irq	dev->att, its ring and its liveness
- *	att->pool_lock			ownership of pool blocks
+ *	att->pool_lock		irq	ownership of pool blocks
  *
  * No two buckets are locked at once; the last three are leaves.
  *
@@ -252,14 +252,14 @@ struct sluice_attachment {
 	unsigned long watchdog;		/* jiffies */
 	unsigned long *busy;		/* pool blocks of commits in flight */
 	spinlock_t pool_lock;
-	wait_queue_head_t wait;		/* events, the end */
+	wait_queue_head_t wait;		/* events, the end: polled */
+	wait_queue_head_t drained;	/* no commit in flight */
 };
 
 int sluice_attach(struct sluice_device *dev, const void *owner, struct sluice_attach *a,
 		  struct sluice_attachment **attp);
 /* Ends an attachment; commits in flight still complete. Any number of times. */
 void sluice_attach_end(struct sluice_attachment *att);
-void sluice_attach_get(struct sluice_attachment *att);
 void sluice_attach_put(struct sluice_attachment *att);
 /* For commits: 0, -ENOLINK or -ESTALE; accounts one in flight until done. */
 int sluice_attach_begin(struct sluice_attachment *att, u64 generation);

@@ -48,7 +48,7 @@ struct bio *sluice_bio_split(struct bio *bio, unsigned int sectors, gfp_t gfp,
 
 /* The command's payload in the SQE; NULL when the ring has no room for it. */
 const void *sluice_uring_payload(struct io_uring_cmd *cmd, unsigned int issue_flags);
-/* Completes from process context outside of the submission. */
+/* Completes in the submitter's context, soon; cmd may be gone. Any context. */
 void sluice_uring_done(struct io_uring_cmd *cmd, int res);
 
 #if SLUICE_KERNEL(6, 5)			/* d32e2bf83791: a disk is opened, not a bdev */

@@ -13,11 +13,31 @@ const void *sluice_uring_payload(struct io_uring_cmd *cmd, unsigned int issue_fl
 #endif
 }
 
-void sluice_uring_done(struct io_uring_cmd *cmd, int res)
+static int *result_of(struct io_uring_cmd *cmd)
+{
+	return (int *)cmd->pdu;
+}
+
+#if SLUICE_KERNEL(6, 19)		/* 20fb3d05a34b: a request's task work itself */
+static void done_in_task(struct io_tw_req req, io_tw_token_t tw)
+{
+	struct io_uring_cmd *cmd = io_uring_cmd_from_tw(req);
+
+	io_uring_cmd_done(cmd, *result_of(cmd), IO_URING_CMD_TASK_WORK_ISSUE_FLAGS);
+}
+#else
+static void done_in_task(struct io_uring_cmd *cmd, unsigned int issue_flags)
 {
 #if SLUICE_KERNEL(6, 18)		/* 620a50c92700: 32-byte results apart */
-	io_uring_cmd_done(cmd, res, IO_URING_F_UNLOCKED);
+	io_uring_cmd_done(cmd, *result_of(cmd), issue_flags);
 #else
-	io_uring_cmd_done(cmd, res, 0, IO_URING_F_UNLOCKED);
+	io_uring_cmd_done(cmd, *result_of(cmd), 0, issue_flags);
 #endif
+}
+#endif
+
+void sluice_uring_done(struct io_uring_cmd *cmd, int res)
+{
+	*result_of(cmd) = res;
+	io_uring_cmd_complete_in_task(cmd, done_in_task);
 }
