@@ -255,9 +255,13 @@ unsigned int sluice_map_take_dirty(struct sluice_map *map, u64 *from, u64 *pages
 void sluice_map_copy_page(const struct sluice_map *map, u64 page, u64 *words)
 {
 	u64 first = page * SLUICE_PAGE_WORDS, i;
+	u64 n = min_t(u64, map->regions - first, SLUICE_PAGE_WORDS);
+	const u64 *from = map->words + first;
 
-	for (i = 0; i < SLUICE_PAGE_WORDS; i++)
-		words[i] = first + i < map->regions ? READ_ONCE(map->words[first + i]) : 0;
+	/* A flush waits for it: nothing else is in the loop. */
+	for (i = 0; i < n; i++)
+		words[i] = READ_ONCE(from[i]);
+	memset(words + n, 0, (SLUICE_PAGE_WORDS - n) * sizeof(*words));
 }
 
 void sluice_map_put_dirty(struct sluice_map *map, const u64 *pages, unsigned int n)

@@ -188,8 +188,11 @@ void sluice_page_encode(void *buf, const u8 *uuid, u64 index, u64 sequence, cons
 	m->sequence = cpu_to_le64(sequence);
 	memcpy(m->uuid, uuid, sizeof(m->uuid));
 	m->index = cpu_to_le64(index);
-	for (i = 0; i < SLUICE_PAGE_WORDS; i++)
-		m->words[i] = cpu_to_le64(words[i]);
+	if (cpu_to_le64(1) == 1)
+		memcpy(m->words, words, sizeof(m->words));
+	else
+		for (i = 0; i < SLUICE_PAGE_WORDS; i++)
+			m->words[i] = cpu_to_le64(words[i]);
 	m->crc = cpu_to_le32(checksum(m));
 }
 
