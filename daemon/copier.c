@@ -43,7 +43,6 @@ int sluiced_copier_init(struct sluiced_copier *c, struct sluiced_loop *loop,
 	if (err)
 		goto err_pool_exit;
 	sluiced_holes_init(&c->holes, image_bytes);
-	sluiced_scheduler_set_content(&c->scheduler, sluiced_holes_content, &c->holes);
 	c->transfers = calloc(SLUICED_MAX_TRANSFERS, sizeof(*c->transfers));
 	if (!c->transfers) {
 		err = -ENOMEM;
@@ -124,7 +123,7 @@ static void end_transfer(struct sluiced_transfer *t, bool failed)
 static void go_on(struct sluiced_copier *c)
 {
 	if (!c->stopped)
-		sluiced_copier_pump(c);
+		sluiced_copier_pump_soon(c);
 	else if (!c->in_flight)
 		c->ops->idle(c->ctx);
 }
@@ -342,6 +341,12 @@ void sluiced_copier_pump(struct sluiced_copier *c)
 		c->ops->finished(c->ctx);
 }
 
+void sluiced_copier_pump_soon(struct sluiced_copier *c)
+{
+	if (!c->stopped && !c->pumping)
+		sluiced_timer_start(c->loop, &c->timer, 0);
+}
+
 static void timer_fired(struct sluiced_timer *timer)
 {
 	sluiced_copier_pump(container_of(timer, struct sluiced_copier, timer));
@@ -351,6 +356,9 @@ void sluiced_copier_set_source(struct sluiced_copier *c, struct sluiced_source *
 {
 	c->source = source;
 	sluiced_holes_source(&c->holes, source && source->surveys);
+	/* Not before: to look for zeroes that nobody knows of costs each pump a search. */
+	if (source && source->surveys)
+		sluiced_scheduler_set_content(&c->scheduler, sluiced_holes_content, &c->holes);
 	if (!source)
 		return;
 	c->down = false;

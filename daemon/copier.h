@@ -126,6 +126,8 @@ uint64_t sluiced_copier_waiting_ms(const struct sluiced_copier *c);
 
 /* Starts all that can start. */
 void sluiced_copier_pump(struct sluiced_copier *c);
+/* The same, once for all that the loop handles now. */
+void sluiced_copier_pump_soon(struct sluiced_copier *c);
 
 /*
  * Starts nothing more, for good; ops->idle follows if something is under way now

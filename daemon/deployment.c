@@ -422,7 +422,7 @@ static void drained(void *ctx)
 	struct sluiced_deployment *d = ctx;
 
 	if (d->copying)
-		sluiced_copier_pump(&d->copier);
+		sluiced_copier_pump_soon(&d->copier);
 }
 
 static void device_lost(void *ctx, int err)

@@ -255,14 +255,19 @@ static void dispatch(const struct io_uring_cqe *cqe)
 static void dispatch_early(struct sluiced_loop *loop)
 {
 	struct io_uring_cqe *cqes = loop->early;
-	size_t n = loop->early_len, i;
+	size_t n = loop->early_len, cap = loop->early_cap, i;
 
 	loop->early = NULL;
 	loop->early_len = 0;
 	loop->early_cap = 0;
 	for (i = 0; i < n; i++)
 		dispatch(&cqes[i]);
-	free(cqes);
+	if (loop->early) {
+		free(cqes);
+		return;
+	}
+	loop->early = cqes;
+	loop->early_cap = cap;
 }
 
 static int wait_for_work(struct sluiced_loop *loop)

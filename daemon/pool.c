@@ -58,20 +58,26 @@ static int64_t find_up(const struct sluiced_pool *pool, uint32_t blocks, uint32_
 	return -ENOBUFS;
 }
 
-/* The highest run of @blocks. */
+/*
+ * The highest run of @blocks. Demand of one block each fills the pool's end without a
+ * gap: what is used there is passed over at once.
+ */
 static int64_t find_down(const struct sluiced_pool *pool, uint32_t blocks)
 {
-	uint32_t block = pool->blocks, run = 0;
+	uint32_t block = pool->blocks, run = 0, below, used;
+	uint64_t vacant;
 
 	while (block) {
-		if (!(block % 64) && pool->used[block / 64 - 1] == UINT64_MAX) {
+		below = (block - 1) % 64 + 1;
+		vacant = ~pool->used[(block - 1) / 64] << (64 - below);
+		used = vacant ? __builtin_clzll(vacant) : below;
+		if (used) {
 			run = 0;
-			block -= 64;
+			block -= used;
 			continue;
 		}
 		block--;
-		run = is_used(pool, block) ? 0 : run + 1;
-		if (run == blocks)
+		if (++run == blocks)
 			return block;
 	}
 	return -ENOBUFS;

@@ -34,6 +34,7 @@ struct sluice_fill {
 	spinlock_t failed_lock;
 	unsigned int regions;
 	u64 first_region;
+	/* Of the regions there are; set as they are claimed. */
 	struct sluice_claim claims[FILL_REGIONS];
 	u64 failed[FILL_REGIONS];
 };
@@ -326,7 +327,7 @@ int sluice_fill_start(struct sluice_attachment *att, const struct sluice_commit 
 			goto err_done;
 	}
 	fill = mempool_alloc(&dev->fill_pool, GFP_NOIO);
-	memset(fill, 0, sizeof(*fill));
+	memset(fill, 0, offsetof(struct sluice_fill, claims));
 	fill->att = att;
 	fill->cmd = cmd;
 	fill->block = c->block;
