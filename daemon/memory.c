@@ -24,15 +24,16 @@
 static int lock_object(struct dl_phdr_info *info, size_t size, void *failed)
 {
 	uintptr_t page = sysconf(_SC_PAGESIZE), start;
-	const ElfW(Phdr) *segment;
 
 	(void)size;
-	for (segment = info->dlpi_phdr; segment < info->dlpi_phdr + info->dlpi_phnum; segment++) {
-		if (segment->p_type != PT_LOAD ||
-		    (*info->dlpi_name && !(segment->p_flags & (PF_X | PF_W))))
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		ElfW(Phdr) segment = info->dlpi_phdr[i];
+
+		if (segment.p_type != PT_LOAD ||
+		    (*info->dlpi_name && !(segment.p_flags & (PF_X | PF_W))))
 			continue;
-		start = info->dlpi_addr + segment->p_vaddr;
-		if (mlock((void *)(start & -page), (start & (page - 1)) + segment->p_memsz) < 0)
+		start = info->dlpi_addr + segment.p_vaddr;
+		if (mlock((void *)(start & -page), (start & (page - 1)) + segment.p_memsz) < 0)
 			*(int *)failed = errno;
 	}
 	return 0;
