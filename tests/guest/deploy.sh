@@ -54,7 +54,7 @@ odd_buffer() {
 }
 
 under_load() {
-	host_up --max-rate 1M
+	host_up --max-rate 128K
 	check "a read of a missing block into segments that are no whole sectors" odd_buffer
 	"$ctl" limit d --max-rate 0 >/dev/null
 	check "fio verify during deployment" fio_verify 1
@@ -70,7 +70,7 @@ under_load() {
 stopped() {
 	local part t
 
-	host_up --max-rate 1M
+	host_up --max-rate 128K
 	kill -STOP "$SLUICED_PID"
 	head -c 8192 /dev/urandom >/tmp/whole
 	head -c 512 /dev/urandom >/tmp/part
@@ -100,7 +100,7 @@ stopped() {
 killed() {
 	local fio
 
-	host_up --max-rate 512K
+	host_up --max-rate 128K
 	fio_verify 3 &
 	fio=$!
 	RANDOM=7
