@@ -27,15 +27,23 @@ step() { # NAME COMMAND...
 	run "$@"
 }
 
-# beside NAME COMMAND...: once there is room. A guest spends a third of its time waiting,
-# so one more than there are processors, where memory allows for it.
+# beside MACHINES NAME COMMAND...: once there is room for so many. A guest spends a third
+# of its time waiting, so one more than there are processors, where memory allows for it.
 width=$(($(nproc) + 1))
 room=$(awk '/^MemAvailable/ { print int($2 / 4000000) }' /proc/meminfo)
-[ "$width" -le "$room" ] || width=$((room > 1 ? room : 1))
+[ "$width" -le "$room" ] || width=$((room > 2 ? room : 2))
+declare -A machines=()
 beside() {
-	steps+=("$1")
-	[ "$(jobs -rp | wc -l)" -lt "$width" ] || wait -n || true
-	run "$@" &
+	local busy pid
+	while :; do
+		busy=$1
+		for pid in $(jobs -rp); do busy=$((busy + machines[$pid])); done
+		[ "$busy" -gt "$width" ] || break
+		wait -n || true
+	done
+	steps+=("$2")
+	run "${@:2}" &
+	machines[$!]=$1
 }
 
 prepare() { tests/guest.sh --prepare >build/check/guests; }
@@ -51,16 +59,15 @@ native() {
 	step build make -j"$(nproc)" user guest-tools crash-tools
 	step guests prepare
 
-	# The longest first, so that none runs alone for long.
-	beside crash tests/crash/run.sh 8000 1 4
-	beside lab tests/lab/life-cycle.sh brief
+	# The longest first, so that none runs alone for long. The lab has its hosts' deadlines.
+	beside 2 lab tests/lab/life-cycle.sh brief
 	while read -r name; do
-		beside "$name-guest" tests/guest.sh --brief "$name"
-		# Compilers and checkers need no memory of a guest's, and wait for nothing.
-		[ "$name" != deploy-killed ] || {
-			beside static tests/static.sh
-			beside unit tests/unit.sh
-		}
+		beside 1 "$name-guest" tests/guest.sh --brief "$name"
+		case $name in
+		kmod) beside 2 crash tests/crash/run.sh 8000 1 4 ;;
+		deploy) beside 1 static tests/static.sh ;;
+		deploy-killed) beside 1 unit tests/unit.sh ;;
+		esac
 	done <build/check/guests
 	wait
 }

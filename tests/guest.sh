@@ -31,7 +31,7 @@ names=("$@")
 # a kernel that checks itself takes three times as long for them.
 flavour_of() {
 	case $1 in
-	sources-* | profile | operator | service | eta) echo "${KERNEL_FLAVOUR:-plain}" ;;
+	sources-* | deploy-daemon | refusals | profile | operator | service | eta) echo "${KERNEL_FLAVOUR:-plain}" ;;
 	*) echo "${KERNEL_FLAVOUR:-kasan}" ;;
 	esac
 }
@@ -40,7 +40,7 @@ flavour_of() {
 # the rest spends a third of its time on a second one.
 cpus_of() {
 	case $1 in
-	refusals | sources-* | profile | operator | service) echo 1 ;;
+	refusals | deploy-daemon | sources-* | profile | operator | service) echo 1 ;;
 	*) echo 2 ;;
 	esac
 }
@@ -135,9 +135,11 @@ small=build/tests/random-32.img,snapshot
 # The longest first, so that none runs alone for long.
 guest kmod --append kmemleak=on --disk new:80M --disk new:80M --disk new:80M -- tests/guest/kmod.sh
 guest deploy --memory 3072 --disk "$small" --disk new:36M -- tests/guest/deploy.sh \
-	under_load resumed source_lost paused from_file
+	under_load resumed from_file
 guest deploy-killed --memory 3072 --disk "$small" --disk new:36M -- tests/guest/deploy.sh \
 	killed stopped
+guest deploy-daemon --memory 3072 --disk "$small" --disk new:36M -- tests/guest/deploy.sh \
+	source_lost paused
 guest refusals --memory 3072 --disk "$disk" --disk new:68M --disk new:16M -- \
 	tests/guest/refusals.sh
 guest faults --memory 3072 ${SLUICE_STRESS:+--append kmemleak=on} --disk "$disk" --disk new:68M -- \
