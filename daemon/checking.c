@@ -82,7 +82,7 @@ static bool same_image(struct check *check, const struct sluice_image *image,
 	    !memcmp(image->digest, first->digest, sizeof(first->digest)))
 		return true;
 	return sluiced_fault(fault, SLUICED_MISMATCH,
-			     "It has another image than the sources before it: give places of one image.");
+			     "It has another image than the sources before it: give places of one image, or deploy it anew.");
 }
 
 static bool fits(struct check *check, const struct sluice_image *image, const char *uri,

@@ -206,23 +206,15 @@ static bool save(struct deploy *deploy)
 
 static bool save_profile(struct deploy *deploy)
 {
-	const char *name = deploy->request.record.name;
-	char *text;
-	size_t len;
-	int err;
+	const struct sluiced_deploy_request *r = &deploy->request;
+	int err = r->profile.count ? sluiced_recording_save(deploy->state_dir, r->record.name,
+							    &r->profile) : 0;
 
-	if (!deploy->request.profile.count)
-		return true;
-	err = sluice_profile_print(&deploy->request.profile, NULL, &text, &len);
-	if (!err) {
-		err = sluiced_state_save_profile(deploy->state_dir, name, text, len);
-		free(text);
-	}
 	if (!err)
 		return true;
 	return sluiced_fault(&deploy->fault, SLUICED_FAILED,
 			     "The boot profile of %s cannot be saved in %s: %s; nothing was changed.",
-			     name, deploy->state_dir, strerror(-err));
+			     r->record.name, deploy->state_dir, strerror(-err));
 }
 
 static bool open_device(struct deploy *deploy, int fd, const struct sluiced_localdisk *disk)
@@ -358,9 +350,7 @@ static void done(struct sluiced_job *job)
 	d->record.export_count = 0;
 	memset(d->record.exports, 0, sizeof(d->record.exports));
 	/* There may be one that an earlier deployment of the name left. */
-	sluice_profile_free(&d->profile);
-	d->profile = deploy->request.profile;
-	deploy->request.profile = (struct sluice_profile){ 0 };
+	sluiced_recording_use(d, &deploy->request.profile);
 	sluiced_log(LOG_NOTICE, d->record.name, "%s %s from %s as /dev/sluice%u.",
 		    deploy->request.format ? "Deploying" : "Resuming", d->record.local,
 		    sluiced_paths_active(&d->record.paths)->uri, deploy->opening.index);

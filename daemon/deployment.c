@@ -617,9 +617,7 @@ static void attach(struct sluiced_deployment *d)
 	d->copying = true;
 	d->copier.paused = d->record.paused;
 	d->copier.recording = d->recording.on;
-	sluiced_recording_fit(d);
-	sluiced_scheduler_set_profile(&d->copier.scheduler, d->profile.extents,
-				      d->profile.count);
+	sluiced_recording_hand_over(d);
 	end_trouble(d);
 	sluiced_log(LOG_INFO, name_of(d), "Attached to /dev/sluice%u, generation %llu.",
 		    d->index, (unsigned long long)d->generation);

@@ -82,6 +82,7 @@ struct sluiced_deployment {
 
 	struct sluice_profile profile;	/* fetched first; fits the image once attached */
 	bool profile_other;		/* it was made from another image */
+	char profile_digest[SLUICE_PROFILE_DIGEST_LEN];	/* of all of it; empty without one */
 	uint64_t profile_clipped;	/* bytes of it behind the image's end */
 	struct sluiced_recording recording;
 

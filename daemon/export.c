@@ -156,15 +156,19 @@ static bool same_policy(const struct sluiced_export *a, const struct sluiced_exp
 	return true;
 }
 
+void sluiced_export_take_policy(struct sluiced_export *export, const struct sluiced_export *from)
+{
+	export->allow_any = from->allow_any;
+	export->allow_count = from->allow_count;
+	memcpy(export->allow, from->allow, sizeof(export->allow));
+}
+
 bool sluiced_export_agree(struct sluiced_export *export, const struct sluiced_export *other,
 			  struct sluiced_fault *fault)
 {
 	/* Opening up what was restricted, or the reverse, is never a side effect. */
-	if (!export->policy_given && !other->allow_any) {
-		export->allow_any = false;
-		export->allow_count = other->allow_count;
-		memcpy(export->allow, other->allow, sizeof(export->allow));
-	}
+	if (!export->policy_given && !other->allow_any)
+		sluiced_export_take_policy(export, other);
 	if (same_policy(export, other))
 		return true;
 	return sluiced_fault(fault, SLUICED_EXPORT_FAILED,
@@ -206,6 +210,20 @@ void sluiced_export_serial(const uint8_t *uuid, char *serial, size_t len)
 	snprintf(serial, len, "%.20s", text);
 }
 
+/* @hosts points into @export and @nqn, which has SLUICED_MAX_ALLOW. */
+static struct sluiced_hosts hosts_of(const struct sluiced_export *export, const char **nqn)
+{
+	size_t i;
+
+	for (i = 0; i < export->allow_count; i++)
+		nqn[i] = export->allow[i];
+	return (struct sluiced_hosts){
+		.any = export->allow_any,
+		.nqn = nqn,
+		.count = export->allow_count,
+	};
+}
+
 static bool ensure_subsystem(const struct sluiced_export *export,
 			     const struct sluiced_exported *of, const char *nqn, bool *made,
 			     struct sluiced_fault *fault)
@@ -217,22 +235,17 @@ static bool ensure_subsystem(const struct sluiced_export *export,
 		.uuid = nqn + strlen(NQN_PREFIX),
 		.serial = serial,
 		.device = device,
-		.allow_any = export->allow_any,
-		.allow = allow,
-		.allow_count = export->allow_count,
+		.hosts = hosts_of(export, allow),
 	};
-	size_t i;
 
 	snprintf(device, sizeof(device), "/dev/sluice%u", of->index);
 	*made = of->first || !sluiced_nvmet_has_subsystem(nqn, device);
 	if (!*made)
-		return true;
-	/* Half of one, or one with other hosts, if there is any. */
+		return sluiced_nvmet_set_hosts(nqn, &subsystem.hosts, fault);
+	/* Half of one, if there is any. */
 	if (!sluiced_nvmet_remove_subsystem(nqn, fault))
 		return false;
 	sluiced_export_serial(of->uuid, serial, sizeof(serial));
-	for (i = 0; i < export->allow_count; i++)
-		allow[i] = export->allow[i];
 	return sluiced_nvmet_add_subsystem(&subsystem, fault);
 }
 
@@ -293,6 +306,8 @@ bool sluiced_export_is_up(const struct sluiced_export *export,
 			  const struct sluiced_exported *of)
 {
 	const struct sluiced_export_kind *kind = kind_of(export->kind);
+	const char *allow[SLUICED_MAX_ALLOW];
+	struct sluiced_hosts hosts = hosts_of(export, allow);
 	char nqn[SLUICED_NQN_LEN], device[32];
 	bool up;
 
@@ -303,9 +318,25 @@ bool sluiced_export_is_up(const struct sluiced_export *export,
 	snprintf(device, sizeof(device), "/dev/sluice%u", of->index);
 	up = kind->is_up ? kind->is_up(export, of) :
 			   sluiced_nvmet_linked(export->port_id, nqn) &&
-				   sluiced_nvmet_has_subsystem(nqn, device);
+				   sluiced_nvmet_has_subsystem(nqn, device) &&
+				   sluiced_nvmet_hosts_are(nqn, &hosts);
 	pthread_mutex_unlock(&configfs_lock);
 	return up;
+}
+
+bool sluiced_export_admit(const struct sluiced_export *export, const struct sluiced_exported *of,
+			  struct sluiced_fault *fault)
+{
+	const char *allow[SLUICED_MAX_ALLOW];
+	struct sluiced_hosts hosts = hosts_of(export, allow);
+	char nqn[SLUICED_NQN_LEN];
+	bool done;
+
+	sluiced_export_nqn(of->uuid, nqn, sizeof(nqn));
+	pthread_mutex_lock(&configfs_lock);
+	done = sluiced_nvmet_set_hosts(nqn, &hosts, fault);
+	pthread_mutex_unlock(&configfs_lock);
+	return done;
 }
 
 uint32_t sluiced_export_deadline_ms(const struct sluiced_export *export)
@@ -345,8 +376,9 @@ struct json_object *sluiced_export_describe(const struct sluiced_export *export,
 					    const uint8_t *uuid)
 {
 	const struct sluiced_export_kind *kind = kind_of(export->kind);
-	struct json_object *o = json_object_new_object();
+	struct json_object *o = json_object_new_object(), *allow;
 	char nqn[SLUICED_NQN_LEN];
+	size_t i;
 
 	if (!o)
 		return NULL;
@@ -361,6 +393,12 @@ struct json_object *sluiced_export_describe(const struct sluiced_export *export,
 	if (kind->up) {
 		json_object_object_add(o, "queues", json_object_new_int(export->queues));
 		json_object_object_add(o, "mdts_kb", json_object_new_int(export->mdts_kb));
+	} else {
+		allow = json_object_new_array();
+		for (i = 0; i < export->allow_count; i++)
+			json_object_array_add(allow, json_object_new_string(export->allow[i]));
+		json_object_object_add(o, "allow", allow);
+		json_object_object_add(o, "allow_any", json_object_new_boolean(export->allow_any));
 	}
 	return o;
 }

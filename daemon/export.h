@@ -53,6 +53,9 @@ bool sluiced_exported_owns(const struct sluiced_exported *of, uint16_t id);
 bool sluiced_export_parse(struct sluiced_export *export, const char *kind,
 			  struct json_object *options, struct sluiced_fault *fault);
 
+/* Lets those connect who may to @from. */
+void sluiced_export_take_policy(struct sluiced_export *export, const struct sluiced_export *from);
+
 /*
  * Who may connect is one setting of a deployment: takes over that of @other,
  * which is up already, or fails when the request asked for something else.
@@ -83,6 +86,10 @@ bool sluiced_export_is_up(const struct sluiced_export *export,
  */
 bool sluiced_export_shared(const struct sluiced_export *export);
 
+/* Lets in whom @export lets in, on the shared subsystem, which is up; blocks. */
+bool sluiced_export_admit(const struct sluiced_export *export, const struct sluiced_exported *of,
+			  struct sluiced_fault *fault);
+
 /*
  * How long a host's request may wait over that export, in ms, unless people say;
  * 0 when it does not matter.
@@ -100,7 +107,10 @@ void sluiced_export_nqn(const uint8_t *uuid, char *nqn, size_t len);
 /* Of subsystems: 20 characters. */
 void sluiced_export_serial(const uint8_t *uuid, char *serial, size_t len);
 
-/* {kind, nqn, address, port_id}, of pci {queues, mdts_kb} too; NULL without memory. */
+/*
+ * {kind, nqn, address, port_id}, of pci {queues, mdts_kb} too, of others {allow, allow_any};
+ * NULL without memory.
+ */
 struct json_object *sluiced_export_describe(const struct sluiced_export *export,
 					    const uint8_t *uuid);
 

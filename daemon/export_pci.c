@@ -142,7 +142,7 @@ static bool up(struct sluiced_export *export, const struct sluiced_exported *of,
 		.uuid = names.uuid,
 		.serial = names.serial,
 		.device = names.device,
-		.allow_any = true,
+		.hosts.any = true,
 		.vendor_id = SLUICED_ENDPOINT_VENDOR,
 		.queues = export->queues,
 	};

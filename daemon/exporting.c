@@ -29,16 +29,16 @@ const struct sluiced_export *sluiced_exporting_find(const struct sluiced_deploym
 }
 
 /*
- * What the exports want it to be; what people asked for stays. By the time that a
- * host asks for anything: an export that has just come up has none yet.
+ * By the time that a host asks for anything: an export that has just come up has
+ * none yet.
  */
-static void adjust_deadline(struct sluiced_deployment *d)
+void sluiced_exporting_deadline(struct sluiced_deployment *d)
 {
-	uint32_t ms = 0;
+	uint32_t ms = d->record.deadline_ms;
 	size_t i;
 	int fd, err;
 
-	if (d->record.deadline_ms || !d->known)
+	if (!d->known)
 		return;
 	for (i = 0; i < d->record.export_count && !ms; i++)
 		ms = sluiced_export_deadline_ms(&d->record.exports[i]);
@@ -125,7 +125,7 @@ static void restore_done(struct sluiced_deployment *d, struct sluiced_task *task
 		retry_later(d);
 	}
 	d->exports_down = !task->ok;
-	adjust_deadline(d);
+	sluiced_exporting_deadline(d);
 	if (then && !d->then)
 		then(d);
 }
@@ -159,7 +159,7 @@ void sluiced_exporting_restore(struct sluiced_deployment *d,
 	if (all_up(d)) {
 		d->exports_down = false;
 		if (d->record.export_count)
-			adjust_deadline(d);
+			sluiced_exporting_deadline(d);
 		if (then)
 			then(d);
 		return;
@@ -197,7 +197,7 @@ static void add_done(struct sluiced_deployment *d, struct sluiced_task *task)
 		memset(&r->exports[--r->export_count], 0, sizeof(r->exports[0]));
 	sluiced_deployment_save(d);
 	if (task->ok) {
-		adjust_deadline(d);
+		sluiced_exporting_deadline(d);
 		sluiced_throttle_expect(&d->copier.throttle, sluiced_now_ms(),
 					sluiced_export_shared(&task->exports[0]) ?
 						EXPECT_CONNECT_MS : EXPECT_FIRMWARE_MS);
@@ -242,6 +242,57 @@ void sluiced_exporting_add(struct sluiced_deployment *d, const struct sluiced_ex
 	sluiced_deployment_task(d, add_work, add_done);
 }
 
+/* Changing who may connect. */
+
+static bool admit_work(struct sluiced_task *task)
+{
+	return sluiced_export_admit(&task->exports[0], &task->of, &task->fault);
+}
+
+static void admit(struct sluiced_deployment *d, const struct sluiced_export *policy)
+{
+	size_t i;
+
+	for (i = 0; i < d->record.export_count; i++)
+		if (sluiced_export_shared(&d->record.exports[i]))
+			sluiced_export_take_policy(&d->record.exports[i], policy);
+	sluiced_deployment_save(d);
+}
+
+static void admit_done(struct sluiced_deployment *d, struct sluiced_task *task)
+{
+	if (task->ok) {
+		sluiced_log(LOG_NOTICE, d->record.name, "Other hosts may connect now.");
+	} else {
+		/* What changed half way is changed back. */
+		admit(d, &task->exports[1]);
+		retry_later(d);
+	}
+	answer(d, task->ok ? NULL : &task->fault);
+}
+
+void sluiced_exporting_admit(struct sluiced_deployment *d, const struct sluiced_export *policy,
+			     sluiced_answer_t to, void *ctx)
+{
+	const struct sluiced_export *shared = first_shared(d);
+	struct sluiced_fault fault;
+
+	if (!shared) {
+		sluiced_fault(&fault, SLUICED_EXPORT_FAILED,
+			      "The deployment %s has no export with a list of hosts: export it over tcp.",
+			      d->record.name);
+		return to(ctx, &fault);
+	}
+	d->answer = to;
+	d->answer_ctx = ctx;
+	describe(d);
+	d->task.exports[0] = *policy;
+	d->task.exports[1] = *shared;
+	/* Before: if we die on the way, the next daemon finishes it. */
+	admit(d, policy);
+	sluiced_deployment_task(d, admit_work, admit_done);
+}
+
 /* Removing. */
 
 static bool remove_work(struct sluiced_task *task)
@@ -280,7 +331,7 @@ static void remove_done(struct sluiced_deployment *d, struct sluiced_task *task)
 	for (i = 0; task->ok && i < task->export_count; i++)
 		forget(&d->record, task->exports[i].kind);
 	if (task->ok) {
-		adjust_deadline(d);
+		sluiced_exporting_deadline(d);
 		sluiced_deployment_save(d);
 	}
 	if (!task->ok)

@@ -17,6 +17,19 @@ void sluiced_exporting_restore(struct sluiced_deployment *d,
 void sluiced_exporting_add(struct sluiced_deployment *d, const struct sluiced_export *export,
 			   sluiced_answer_t answer, void *ctx);
 
+/*
+ * Changes who may connect to what as @policy says, of which nothing else counts. Hosts that
+ * are connected stay so. Must not be busy.
+ */
+void sluiced_exporting_admit(struct sluiced_deployment *d, const struct sluiced_export *policy,
+			     sluiced_answer_t answer, void *ctx);
+
+/*
+ * Sets the deadline of waiting requests: the record's, or without one what the exports
+ * want. A failure is logged.
+ */
+void sluiced_exporting_deadline(struct sluiced_deployment *d);
+
 /* Takes down the exports of @kind, or all for NULL. Must not be busy. */
 void sluiced_exporting_remove(struct sluiced_deployment *d, const char *kind,
 			      sluiced_answer_t answer, void *ctx);

@@ -26,6 +26,9 @@
 
 #define PREFIX	"org.sluice."
 
+/* The module takes no longer ones. */
+#define MAX_DEADLINE_MS	(3600 * 1000)
+
 /* Parsing: each says what is wrong and returns false. */
 
 static bool bad(struct sluiced_fault *fault, const char *key, const char *what)
@@ -297,7 +300,7 @@ static bool deploy(struct sluiced_call *call, struct json_object *p,
 	if (!parse_places(p, &r.record, fault) || !parse_size(p, &r, fault) ||
 	    !flag(p, "format", &r.format, fault) || !flag(p, "force", &r.force, fault) ||
 	    !flag(p, "paused", &r.record.paused, fault) ||
-	    !number(p, "deadline_ms", UINT32_MAX, &deadline, fault) ||
+	    !number(p, "deadline_ms", MAX_DEADLINE_MS, &deadline, fault) ||
 	    !parse_rates(p, &r.record.min_rate, &r.record.max_rate, fault) ||
 	    !text(p, "export", 32, false, &kind, fault))
 		return false;
@@ -438,14 +441,20 @@ static bool resume_copy(struct sluiced_call *call, struct json_object *p,
 static bool limit(struct sluiced_call *call, struct json_object *p, struct sluiced_fault *fault)
 {
 	struct sluiced_deployment *d = named_open(call, p, fault);
-	uint64_t min_rate, max_rate;
+	uint64_t min_rate, max_rate, deadline;
 
 	if (!d)
 		return false;
 	min_rate = d->record.min_rate;
 	max_rate = d->record.max_rate;
-	if (!parse_rates(p, &min_rate, &max_rate, fault))
+	deadline = d->record.deadline_ms;
+	if (!parse_rates(p, &min_rate, &max_rate, fault) ||
+	    !number(p, "deadline_ms", MAX_DEADLINE_MS, &deadline, fault))
 		return false;
+	if (deadline != d->record.deadline_ms) {
+		d->record.deadline_ms = deadline;
+		sluiced_exporting_deadline(d);
+	}
 	sluiced_deployment_limit(d, min_rate, max_rate);
 	reply_deployment(call, d);
 	return true;
@@ -543,6 +552,21 @@ static bool unexport(struct sluiced_call *call, struct json_object *p,
 	return true;
 }
 
+static bool admit(struct sluiced_call *call, struct json_object *p, struct sluiced_fault *fault)
+{
+	struct sluiced_deployment *d = named_idle(call, p, fault);
+	struct sluiced_export policy;
+
+	/* Who may connect is of all exports but those over pci. */
+	if (!d || !sluiced_export_parse(&policy, sluiced_export_loop.name, p, fault))
+		return false;
+	if (!policy.policy_given)
+		return bad(fault, "allow", "is missing");
+	note(call, d->record.name, "");
+	sluiced_exporting_admit(d, &policy, answer_deployment, call);
+	return true;
+}
+
 static bool fail_parked(struct sluiced_call *call, struct json_object *p,
 			struct sluiced_fault *fault)
 {
@@ -588,6 +612,32 @@ static bool profile(struct sluiced_call *call, struct json_object *p,
 	if (reply)
 		sluiced_call_reply(call, reply);
 	return reply;
+}
+
+static bool use_profile(struct sluiced_call *call, struct json_object *p,
+			struct sluiced_fault *fault)
+{
+	struct sluiced_deployment *d = named_open(call, p, fault);
+	const char *dir = sluiced_call_daemon(call)->state_dir;
+	struct sluice_profile wanted = { 0 };
+	int err;
+
+	if (!d)
+		return false;
+	if (!json_object_object_get_ex(p, "profile", NULL))
+		return bad(fault, "profile", "is missing");
+	if (!parse_profile(p, &wanted, fault))
+		return false;
+	err = sluiced_recording_save(dir, d->record.name, &wanted);
+	if (err) {
+		sluice_profile_free(&wanted);
+		return sluiced_fault(fault, SLUICED_FAILED,
+				     "The boot profile of %s cannot be saved in %s: %s; nothing was changed.",
+				     d->record.name, dir, strerror(-err));
+	}
+	sluiced_recording_use(d, &wanted);
+	reply_deployment(call, d);
+	return true;
 }
 
 static bool mark(struct sluiced_call *call, struct json_object *p, struct sluiced_fault *fault)
@@ -646,9 +696,11 @@ static const struct {
 	{ "Detach", detach, false },
 	{ "Export", export, false },
 	{ "Unexport", unexport, false },
+	{ "Admit", admit, false },
 	{ "FailParked", fail_parked, false },
 	{ "RecordProfile", record_profile, false },
 	{ "Profile", profile, true },
+	{ "UseProfile", use_profile, false },
 	{ "Mark", mark, false },
 	{ "Version", version, true },
 	{ "Check", check, false },

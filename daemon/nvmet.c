@@ -87,9 +87,96 @@ static bool allow_host(const char *subsystem, const char *host, struct sluiced_f
 		err = sluiced_sysfs_path(link, sizeof(link), "%s/allowed_hosts/%s", subsystem, host);
 	if (!err && mkdir(path, 0755) < 0 && errno != EEXIST)
 		err = -errno;
-	if (!err && symlink(path, link) < 0)
+	if (!err && symlink(path, link) < 0 && errno != EEXIST)
 		err = -errno;
 	return !err || failed(fault, "allowing a host", err);
+}
+
+static bool is_listed(const struct sluiced_hosts *hosts, const char *host)
+{
+	size_t i;
+
+	for (i = 0; i < hosts->count; i++)
+		if (!strcmp(hosts->nqn[i], host))
+			return true;
+	return false;
+}
+
+/* The host's directory goes too, unless it is in use or holds a key. */
+static int remove_host(const char *path)
+{
+	const char *name = strrchr(path, '/') + 1;
+	char dir[PATH_MAX], key[16];
+
+	if (unlink(path) < 0)
+		return -errno;
+	if (!sluiced_sysfs_path(dir, sizeof(dir), NVMET "/hosts/%s", name) &&
+	    (sluiced_sysfs_read_at(dir, "dhchap_key", key, sizeof(key)) || !key[0]))
+		rmdir(dir);
+	return 0;
+}
+
+/* Those that are not among @hosts. How many of them are is *@left. */
+static int remove_hosts(const char *dir, const struct sluiced_hosts *hosts, bool look,
+			size_t *left)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	int err = 0;
+	DIR *entries;
+
+	*left = 0;
+	entries = opendir(dir);
+	if (!entries)
+		return -errno;
+	while (!err && (entry = readdir(entries))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		if (is_listed(hosts, entry->d_name))
+			++*left;
+		else if (look)
+			err = -EEXIST;
+		else
+			err = sluiced_sysfs_path(path, sizeof(path), "%s/%s", dir,
+						 entry->d_name) ?: remove_host(path);
+	}
+	closedir(entries);
+	return err;
+}
+
+bool sluiced_nvmet_hosts_are(const char *nqn, const struct sluiced_hosts *hosts)
+{
+	char path[PATH_MAX], dir[PATH_MAX];
+	size_t left;
+
+	return !sluiced_sysfs_path(path, sizeof(path), NVMET "/subsystems/%s", nqn) &&
+	       !sluiced_sysfs_path(dir, sizeof(dir), "%s/allowed_hosts", path) &&
+	       same(path, "attr_allow_any_host", hosts->any ? "1" : "0") &&
+	       !remove_hosts(dir, hosts, true, &left) && left == hosts->count;
+}
+
+bool sluiced_nvmet_set_hosts(const char *nqn, const struct sluiced_hosts *hosts,
+			     struct sluiced_fault *fault)
+{
+	char path[PATH_MAX], dir[PATH_MAX];
+	size_t i, left;
+	int err;
+
+	err = sluiced_sysfs_path(path, sizeof(path), NVMET "/subsystems/%s", nqn) ?:
+	      sluiced_sysfs_path(dir, sizeof(dir), "%s/allowed_hosts", path);
+	if (err)
+		return failed(fault, "allowing hosts", err);
+	/* The kernel takes no list while any host may, and the reverse. */
+	if (!hosts->any && !same(path, "attr_allow_any_host", "0") &&
+	    !set(path, "attr_allow_any_host", "0", fault))
+		return false;
+	for (i = 0; i < hosts->count; i++)
+		if (!allow_host(path, hosts->nqn[i], fault))
+			return false;
+	err = remove_hosts(dir, hosts, false, &left);
+	if (err)
+		return failed(fault, "removing allowed hosts", err);
+	return !hosts->any || set(path, "attr_allow_any_host", "1", fault);
 }
 
 static bool set_number(const char *path, const char *name, uint32_t value,
@@ -117,8 +204,6 @@ static bool add_namespace(const char *path, const struct sluiced_subsystem *s,
 static bool fill_subsystem(const char *path, const struct sluiced_subsystem *s,
 			   struct sluiced_fault *fault)
 {
-	size_t i;
-
 	/* Who may connect last: nobody must see it half made. */
 	if (!set(path, "attr_model", MODEL, fault) ||
 	    !set(path, "attr_serial", s->serial, fault) ||
@@ -127,10 +212,7 @@ static bool fill_subsystem(const char *path, const struct sluiced_subsystem *s,
 	    !set_number(path, "attr_qid_max", s->queues, fault) ||
 	    !set(path, "attr_allow_any_host", "0", fault) || !add_namespace(path, s, fault))
 		return false;
-	for (i = 0; i < s->allow_count; i++)
-		if (!allow_host(path, s->allow[i], fault))
-			return false;
-	return !s->allow_any || set(path, "attr_allow_any_host", "1", fault);
+	return sluiced_nvmet_set_hosts(s->nqn, &s->hosts, fault);
 }
 
 bool sluiced_nvmet_add_subsystem(const struct sluiced_subsystem *s, struct sluiced_fault *fault)
@@ -167,20 +249,6 @@ static int remove_entries(const char *dir, int (*remove)(const char *path))
 			      remove(path);
 	closedir(entries);
 	return err;
-}
-
-/* The host's directory goes too, unless it is in use or holds a key. */
-static int remove_host(const char *path)
-{
-	const char *name = strrchr(path, '/') + 1;
-	char dir[PATH_MAX], key[16];
-
-	if (unlink(path) < 0)
-		return -errno;
-	if (!sluiced_sysfs_path(dir, sizeof(dir), NVMET "/hosts/%s", name) &&
-	    (sluiced_sysfs_read_at(dir, "dhchap_key", key, sizeof(key)) || !key[0]))
-		rmdir(dir);
-	return 0;
 }
 
 static int remove_namespace(const char *path)

@@ -12,14 +12,19 @@
 
 #include "fault.h"
 
+/* Who may connect. */
+struct sluiced_hosts {
+	bool any;
+	const char *const *nqn;		/* none with any */
+	size_t count;
+};
+
 struct sluiced_subsystem {
 	const char *nqn;
 	const char *uuid;		/* as text: of the namespace */
 	const char *serial;		/* at most 20 characters */
 	const char *device;		/* path of the block device */
-	bool allow_any;
-	const char *const *allow;	/* host NQNs */
-	size_t allow_count;
+	struct sluiced_hosts hosts;
 	uint16_t vendor_id;		/* PCI; 0 leaves it unset */
 	uint16_t queues;		/* for I/O; 0: as many as the kernel likes */
 };
@@ -38,6 +43,12 @@ bool sluiced_nvmet_has_subsystem(const char *nqn, const char *device);
 /* Makes the subsystem with its one namespace, enabled. */
 bool sluiced_nvmet_add_subsystem(const struct sluiced_subsystem *subsystem,
 				 struct sluiced_fault *fault);
+
+bool sluiced_nvmet_hosts_are(const char *nqn, const struct sluiced_hosts *hosts);
+
+/* Nothing changes for a host that may before and after; connections that there are stay. */
+bool sluiced_nvmet_set_hosts(const char *nqn, const struct sluiced_hosts *hosts,
+			     struct sluiced_fault *fault);
 
 /* Removes it, also half of it, and from all ports; a missing one is fine. */
 bool sluiced_nvmet_remove_subsystem(const char *nqn, struct sluiced_fault *fault);

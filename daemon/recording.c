@@ -119,28 +119,22 @@ struct json_object *sluiced_recording_reply(struct sluiced_deployment *d,
 	return o;
 }
 
-void sluiced_recording_load(struct sluiced_deployment *d)
+int sluiced_recording_save(const char *dir, const char *name,
+			   const struct sluice_profile *profile)
 {
-	char why[SLUICE_PROFILE_WHY_LEN], *text;
-	unsigned int line;
+	char *text;
 	size_t len;
 	int err;
 
-	err = sluiced_state_load_profile(d->daemon->state_dir, d->record.name, &text, &len);
-	if (err == -ENOENT)
-		return;
-	snprintf(why, sizeof(why), "%s.", strerror(-err));
+	err = sluice_profile_print(profile, NULL, &text, &len);
 	if (!err) {
-		err = sluice_profile_parse(&d->profile, text, len, &line, why);
+		err = sluiced_state_save_profile(dir, name, text, len);
 		free(text);
 	}
-	if (err)
-		sluiced_log(LOG_ERR, d->record.name,
-			    "The boot profile in %s cannot be read, and is not used: %s",
-			    d->daemon->state_dir, why);
+	return err;
 }
 
-void sluiced_recording_fit(struct sluiced_deployment *d)
+static void fit(struct sluiced_deployment *d)
 {
 	char bytes[SLUICE_UNITS_LEN];
 	uint64_t cut;
@@ -157,6 +151,54 @@ void sluiced_recording_fit(struct sluiced_deployment *d)
 		sluiced_log(LOG_WARNING, d->record.name,
 			    "%s of the boot profile are behind the end of the image, and left out.",
 			    sluice_format_bytes(cut * SLUICE_BLOCK_SIZE, bytes, sizeof(bytes)));
+}
+
+void sluiced_recording_hand_over(struct sluiced_deployment *d)
+{
+	fit(d);
+	sluiced_scheduler_set_profile(&d->copier.scheduler, d->profile.extents,
+				      d->profile.count);
+}
+
+void sluiced_recording_use(struct sluiced_deployment *d, struct sluice_profile *profile)
+{
+	struct sluice_profile was = d->profile;
+
+	d->profile = *profile;
+	*profile = (struct sluice_profile){ 0 };
+	d->profile_clipped = 0;
+	/* Without one it is told from every other, and only set again. */
+	if (!d->profile.count || sluice_profile_digest(&d->profile, d->profile_digest))
+		d->profile_digest[0] = '\0';
+	if (d->copying) {
+		sluiced_recording_hand_over(d);
+		sluiced_copier_pump(&d->copier);
+	}
+	sluice_profile_free(&was);
+}
+
+void sluiced_recording_load(struct sluiced_deployment *d)
+{
+	char why[SLUICE_PROFILE_WHY_LEN], *text;
+	struct sluice_profile profile = { 0 };
+	unsigned int line;
+	size_t len;
+	int err;
+
+	err = sluiced_state_load_profile(d->daemon->state_dir, d->record.name, &text, &len);
+	if (err == -ENOENT)
+		return;
+	snprintf(why, sizeof(why), "%s.", strerror(-err));
+	if (!err) {
+		err = sluice_profile_parse(&profile, text, len, &line, why);
+		free(text);
+	}
+	if (!err)
+		sluiced_recording_use(d, &profile);
+	if (err)
+		sluiced_log(LOG_ERR, d->record.name,
+			    "The boot profile in %s cannot be read, and is not used: %s",
+			    d->daemon->state_dir, why);
 }
 
 static struct json_object *sizes(const struct sluice_profile *p)
@@ -181,6 +223,7 @@ struct json_object *sluiced_recording_report_profile(const struct sluiced_deploy
 		return NULL;
 	o = sizes(&d->profile);
 	json_object_object_add(o, "clipped_bytes", json_object_new_uint64(d->profile_clipped));
+	json_object_object_add(o, "digest", json_object_new_string(d->profile_digest));
 	json_object_object_add(o, "same_image", json_object_new_boolean(!d->profile_other));
 	return o;
 }

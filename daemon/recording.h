@@ -47,11 +47,24 @@ void sluiced_recording_tick(struct sluiced_deployment *d);
 struct json_object *sluiced_recording_reply(struct sluiced_deployment *d,
 					    struct sluiced_fault *fault);
 
+/*
+ * Makes *@profile, which is empty then, d->profile. Without a device it is only kept; with
+ * one it is fitted, and what of it is missing is fetched first.
+ */
+void sluiced_recording_use(struct sluiced_deployment *d, struct sluice_profile *profile);
+
+/* Keeps @profile for the deployment @name, durably. -errno. */
+int sluiced_recording_save(const char *dir, const char *name,
+			   const struct sluice_profile *profile);
+
 /* What there was, if there was, is in the state directory. */
 void sluiced_recording_load(struct sluiced_deployment *d);
 
-/* The image is known: fits d->profile to it, and warns when it is of another one. */
-void sluiced_recording_fit(struct sluiced_deployment *d);
+/*
+ * The image is known and the copier there: fits d->profile to it, warns when it is of
+ * another one, and has it fetched.
+ */
+void sluiced_recording_hand_over(struct sluiced_deployment *d);
 
 /* For the deployment object; NULL when there is none. */
 struct json_object *sluiced_recording_report(const struct sluiced_deployment *d);

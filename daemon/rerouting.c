@@ -24,8 +24,8 @@ static bool look_at_path(struct sluiced_task *task)
 	}
 	if (err == -ESTALE)
 		return sluiced_fault(&task->fault, SLUICED_MISMATCH,
-				     "The source %s does not have the image of %s.", task->uri,
-				     d->record.name);
+				     "The source %s does not have the image of %s: detach that, and deploy the other image anew with --format --force.",
+				     task->uri, d->record.name);
 	if (err)
 		return sluiced_fault(&task->fault, SLUICED_SOURCE_UNREACHABLE, "%s", why);
 	return true;

@@ -27,6 +27,8 @@
 /* Holds every sentence that is given as a reason. */
 #define SLUICE_PROFILE_WHY_LEN	160
 
+#define SLUICE_PROFILE_DIGEST_LEN	65
+
 struct sluice_extent {
 	uint64_t block, blocks;
 };
@@ -68,6 +70,9 @@ int sluice_profile_parse(struct sluice_profile *p, const char *text, size_t len,
  */
 int sluice_profile_print(const struct sluice_profile *p, const char *comment, char **text,
 			 size_t *len);
+
+/* SHA-256 of that text, in hexadecimal digits: equal profiles have equal ones. -ENOMEM, -EIO. */
+int sluice_profile_digest(const struct sluice_profile *p, char hex[SLUICE_PROFILE_DIGEST_LEN]);
 
 /*
  * Several boots in one: each block has the place where the first of them needs it,

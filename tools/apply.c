@@ -17,6 +17,7 @@
 #include "command.h"
 #include "deployment.h"
 #include "manifest.h"
+#include "units.h"
 
 #define DIRECTORY	"/etc/sluice/deployments.d"
 
@@ -216,6 +217,20 @@ static int deploy_new(struct apply *apply)
 	return status;
 }
 
+static struct json_object *beside(struct apply *apply, const char *uri)
+{
+	struct json_object *list = json_object_new_array(), *have, *active;
+	const char *own;
+
+	if (json_object_object_get_ex(apply->have, "sources", &have)) {
+		active = find(have, "role", "active");
+		if (active && !sluice_json_string(active, "uri", &own))
+			json_object_array_add(list, json_object_new_string(own));
+	}
+	json_object_array_add(list, json_object_new_string(uri));
+	return list;
+}
+
 static int change_source(struct apply *apply, const char *method, const char *uri)
 {
 	struct json_object *p = json_object_new_object();
@@ -223,6 +238,8 @@ static int change_source(struct apply *apply, const char *method, const char *ur
 	json_object_object_add(p, "source", json_object_new_string(uri));
 	if (apply->dry_run && !strcmp(method, "AddSource")) {
 		did(apply, "add source", uri);
+		/* Beside one of its own another image is seen. */
+		json_object_object_add(p, "source", beside(apply, uri));
 		return check(apply, p);
 	}
 	return act(apply, !strcmp(method, "AddSource") ? "add source" : "remove source", uri,
@@ -255,16 +272,77 @@ static int change_limits(struct apply *apply, const struct sluice_deployment *ha
 	const struct sluice_manifest *want = &apply->want;
 	bool min = want->has_min && want->min_rate != have->min_rate;
 	bool max = want->has_max && want->max_rate != have->max_rate;
+	bool deadline = want->deadline_ms && want->deadline_ms != have->deadline_ms;
 	struct json_object *p;
 
-	if (!min && !max)
+	if (!min && !max && !deadline)
 		return 0;
 	p = json_object_new_object();
 	if (min)
 		json_object_object_add(p, "min_rate", json_object_new_uint64(want->min_rate));
 	if (max)
 		json_object_object_add(p, "max_rate", json_object_new_uint64(want->max_rate));
+	if (deadline)
+		json_object_object_add(p, "deadline_ms",
+				       json_object_new_uint64(want->deadline_ms));
 	return act(apply, "change limits of", want->name, "Limit", p);
+}
+
+static int change_profile(struct apply *apply)
+{
+	char digest[SLUICE_PROFILE_DIGEST_LEN];
+	struct json_object *profile, *p;
+	const char *is = "";
+
+	if (!apply->want.profile.count || sluice_profile_digest(&apply->want.profile, digest))
+		return 0;
+	if (json_object_object_get_ex(apply->have, "profile", &profile))
+		sluice_json_string(profile, "digest", &is);
+	if (!strcmp(is, digest))
+		return 0;
+	p = json_object_new_object();
+	sluice_profile_put(p, &apply->want.profile);
+	return act(apply, "change the profile of", apply->want.name, "UseProfile", p);
+}
+
+/* Who may connect, of all exports that have a list: what @export says of it. */
+static bool same_hosts(struct json_object *export, struct json_object *is)
+{
+	struct json_object *want = NULL, *have = NULL;
+	bool any = false, is_any = false;
+	size_t i, n;
+
+	sluice_json_bool(export, "allow_any", &any);
+	sluice_json_bool(is, "allow_any", &is_any);
+	json_object_object_get_ex(export, "allow", &want);
+	json_object_object_get_ex(is, "allow", &have);
+	if (any || is_any)
+		return any == is_any;
+	n = want ? json_object_array_length(want) : 0;
+	for (i = 0; i < n; i++)
+		if (!find(have, NULL, json_object_get_string(json_object_array_get_idx(want, i))))
+			return false;
+	for (i = 0; have && i < json_object_array_length(have); i++)
+		if (!find(want, NULL, json_object_get_string(json_object_array_get_idx(have, i))))
+			return false;
+	return true;
+}
+
+static int change_hosts(struct apply *apply, struct json_object *export,
+			struct json_object *is)
+{
+	struct json_object *p, *value;
+
+	/* Without either key they are somebody else's. */
+	if ((!json_object_object_get_ex(export, "allow", NULL) &&
+	     !json_object_object_get_ex(export, "allow_any", NULL)) || same_hosts(export, is))
+		return 0;
+	p = json_object_new_object();
+	if (json_object_object_get_ex(export, "allow", &value))
+		json_object_object_add(p, "allow", json_object_get(value));
+	if (json_object_object_get_ex(export, "allow_any", &value))
+		json_object_object_add(p, "allow_any", json_object_get(value));
+	return act(apply, "change the hosts of", apply->want.name, "Admit", p);
 }
 
 /* An address without a port means the default one. */
@@ -281,6 +359,33 @@ static bool same_address(struct json_object *want, struct json_object *have)
 	       (!strncmp(wanted, is, len) && !strcmp(is + len, ":4420"));
 }
 
+/* What is not said of a pci export is as it may be. */
+static bool same_number(struct json_object *want, struct json_object *have, const char *key)
+{
+	uint64_t wanted, is;
+
+	return sluice_json_u64(want, key, &wanted) || sluice_json_u64(have, key, &is) ||
+	       wanted == is;
+}
+
+static int change_export(struct apply *apply, struct json_object *want, struct json_object *is,
+			 const char *kind)
+{
+	const char *name = apply->want.name, *what = NULL;
+
+	if (!same_address(want, is))
+		what = "at another address";
+	else if (!same_number(want, is, "queues"))
+		what = "with another number of queues";
+	else if (!same_number(want, is, "mdts_kb"))
+		what = "with another largest transfer";
+	if (!what)
+		return change_hosts(apply, want, is);
+	return sluice_fail(apply->ctl, SLUICE_EXIT_MISMATCH,
+			   "Deployment %s is exported over %s %s, perhaps to a host: run \"sluicectl unexport %s %s\" first.",
+			   name, kind, what, name, kind);
+}
+
 static int change_exports(struct apply *apply, const struct sluice_deployment *have)
 {
 	struct json_object *want = apply->want.exports, *p, *one, *is;
@@ -295,10 +400,8 @@ static int change_exports(struct apply *apply, const struct sluice_deployment *h
 		is = find(have->exports, "kind", kind);
 		if (!is)
 			status = add_export(apply, one);
-		else if (!same_address(one, is))
-			status = sluice_fail(apply->ctl, SLUICE_EXIT_MISMATCH,
-					     "Deployment %s is exported over %s at another address, perhaps to a host: run \"sluicectl unexport %s %s\" first.",
-					     apply->want.name, kind, apply->want.name, kind);
+		else
+			status = change_export(apply, one, is, kind);
 	}
 	/* Without the key, exports are somebody else's. */
 	for (i = 0; want && have->exports && i < json_object_array_length(have->exports) && !status;
@@ -313,6 +416,18 @@ static int change_exports(struct apply *apply, const struct sluice_deployment *h
 	return status;
 }
 
+/* "max" is as large as it was, whatever that is. */
+static bool same_size(const struct sluice_manifest *want, const struct sluice_deployment *have)
+{
+	uint64_t bytes;
+
+	if (!want->size || !have->namespace_bytes)
+		return true;
+	if (!strcmp(want->size, "image"))
+		return have->namespace_bytes == have->image_bytes;
+	return sluice_parse_bytes(want->size, &bytes) || bytes == have->namespace_bytes;
+}
+
 static int change(struct apply *apply)
 {
 	struct sluice_deployment have;
@@ -323,10 +438,16 @@ static int change(struct apply *apply)
 		return sluice_fail(apply->ctl, SLUICE_EXIT_MISMATCH,
 				   "Deployment %s is on %s, not on %s: detach it first, or choose another name.",
 				   have.name, have.local, apply->want.local);
+	if (!same_size(&apply->want, &have))
+		return sluice_fail(apply->ctl, SLUICE_EXIT_MISMATCH,
+				   "Deployment %s has a device of %" PRIu64 " bytes, which is decided when the disk is formatted: for another size detach it, and deploy it anew with --format --force.",
+				   have.name, have.namespace_bytes);
 	/* Of a complete one, neither the sources nor the copy matter any more. */
 	status = strcmp(have.state, "complete") ? change_sources(apply) : 0;
 	if (!status && strcmp(have.state, "complete"))
 		status = change_limits(apply, &have);
+	if (!status && strcmp(have.state, "complete"))
+		status = change_profile(apply);
 	return status ? status : change_exports(apply, &have);
 }
 

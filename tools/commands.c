@@ -31,8 +31,9 @@ const struct sluice_command sluice_commands[] = {
 	  sluice_cmd_pause },
 	{ "resume", "resume [NAME]",
 	  "Lets the background copy go on.", NULL, sluice_cmd_resume },
-	{ "limit", "limit [NAME] [--min-rate RATE] [--max-rate RATE]",
-	  "Changes the rates of the background copy. One that is not given stays.",
+	{ "limit", "limit [NAME] [--min-rate RATE] [--max-rate RATE] [--deadline MS]",
+	  "Changes the rates of the background copy, and how long requests of the host wait. "
+	  "What is not given stays.",
 	  sluice_limit_options, sluice_cmd_limit },
 	{ "source", "source list|add|remove [NAME] [URI]",
 	  "Shows where the image of a deployment is read, adds another place of the same image, "

@@ -12,6 +12,7 @@
 enum {
 	OPT_MIN_RATE = 1,
 	OPT_MAX_RATE,
+	OPT_DEADLINE,
 };
 
 const struct sluice_option sluice_limit_options[] = {
@@ -19,6 +20,8 @@ const struct sluice_option sluice_limit_options[] = {
 	  "not yield to the host, or none." },
 	{ OPT_MAX_RATE, "max-rate", "RATE", "Bytes a second above which the copy does not go, or "
 	  "none." },
+	{ OPT_DEADLINE, "deadline", "MS", "Milliseconds that a host request may wait for the "
+	  "source." },
 	{ 0 },
 };
 
@@ -94,13 +97,16 @@ int sluice_cmd_limit(struct sluice_ctl *ctl, int argc, char **argv)
 		.ctl = ctl, .options = sluice_limit_options, .argc = argc, .argv = argv,
 	};
 	bool has_min = false, has_max = false;
-	uint64_t min_rate = 0, max_rate = 0;
+	uint64_t min_rate = 0, max_rate = 0, deadline = 0;
 	struct json_object *parameters;
 	const char *value, *given;
 	int id, status;
 
 	while ((id = sluice_args_next(&args, &value)) > 0) {
-		if (id == OPT_MIN_RATE) {
+		if (id == OPT_DEADLINE) {
+			status = sluice_args_number(&args, "deadline", value, 1, 3600000,
+						    &deadline);
+		} else if (id == OPT_MIN_RATE) {
 			status = sluice_args_rate(&args, "min-rate", value, &min_rate);
 			has_min = true;
 		} else {
@@ -115,9 +121,9 @@ int sluice_cmd_limit(struct sluice_ctl *ctl, int argc, char **argv)
 	status = sluice_args_name(&args, &given);
 	if (status)
 		return status;
-	if (!has_min && !has_max)
-		return sluice_usage(ctl, "There is no rate to set; use --min-rate, --max-rate or "
-				    "both.");
+	if (!has_min && !has_max && !deadline)
+		return sluice_usage(ctl, "There is nothing to set; use --min-rate, --max-rate or "
+				    "--deadline.");
 	if (min_rate && max_rate && min_rate > max_rate)
 		return sluice_usage(ctl, "The rate of --min-rate is above that of --max-rate.");
 
@@ -126,5 +132,7 @@ int sluice_cmd_limit(struct sluice_ctl *ctl, int argc, char **argv)
 		json_object_object_add(parameters, "min_rate", json_object_new_uint64(min_rate));
 	if (has_max)
 		json_object_object_add(parameters, "max_rate", json_object_new_uint64(max_rate));
+	if (deadline)
+		json_object_object_add(parameters, "deadline_ms", json_object_new_uint64(deadline));
 	return change(ctl, given, "Limit", parameters);
 }

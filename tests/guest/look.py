@@ -6,6 +6,7 @@ its status, and what "sluicectl watch" shows on a terminal. Exits with 0 when al
 import json
 import subprocess
 import sys
+import time
 import urllib.request
 
 import pexpect
@@ -73,9 +74,16 @@ def metrics(port, path):
     with urllib.request.urlopen(url, timeout=60) as answer:
         assert answer.headers["Content-Type"].startswith("text/plain")
         compare(samples(answer.read().decode(), prometheus), deployments)
-    with open(path, encoding="utf-8") as file:
-        found = samples(file.read(), prometheus)
-    assert len(found) == len(samples(text, openmetrics))
+    # The file is older than the answer, and a time to go may have come or gone since.
+    for _ in range(60):
+        with urllib.request.urlopen(ask, timeout=60) as answer:
+            asked = set(samples(answer.read().decode(), openmetrics))
+        with open(path, encoding="utf-8") as file:
+            found = set(samples(file.read(), prometheus))
+        if found == asked:
+            break
+        time.sleep(1)
+    assert found == asked, found ^ asked
     for bad in f"http://127.0.0.1:{port}/", f"{url}x":
         try:
             urllib.request.urlopen(bad, timeout=60)

@@ -16,8 +16,15 @@ look() { "$SLUICE_TOP/tests/guest/look.py" "$ctl" "$@"; }
 # want LIMITS: the file of the deployment.
 want() {
 	printf '{"name":"d","sources":["file:/dev/vda","file:/run/image"],"local":"/dev/vdb",
-		"limits":%s,"exports":[{"kind":"loop"}]}\n' "$1" >/tmp/d.json
+		"limits":%s,"exports":[{"kind":"loop"%s}]%s}\n' "$1" "${2-}" "${3-}" >/tmp/d.json
 }
+
+# connects HOSTNQN: that host may.
+connects() {
+	nvme connect -t loop -n "$nqn" --hostnqn "$1" >/dev/null 2>&1 &&
+		nvme disconnect -n "$nqn" >/dev/null
+}
+refuses() { ! connects "$1"; }
 
 # says NAME PATTERN COMMAND...: succeeds with that in what it prints.
 says() {
@@ -84,6 +91,38 @@ check "a pause is told of" happened '.event == "state" and .state == "paused" an
 check "the copy rests" at_rest
 check "figures are those of the status" look metrics 9107 "$figures"
 check "watch on a terminal" look watch "paused" "requests of the host wait" "from file:/dev/vda"
+
+# Changed below whoever uses it.
+nqn=$("$ctl" status -o json | jq -r '.deployments[0].exports[0].nqn')
+host=nqn.2014-08.org.nvmexpress:uuid:1b4e28ba-2fa1-11d2-883f-0016d3cca42
+check "any host connects" connects "${host}1"
+printf 'sluice-profile 1\n32M 1M\n' >/tmp/boot
+want '{"max_rate":"1M","deadline_ms":4321}' ",\"allow\":[\"${host}1\"]" ',"profile":"/tmp/boot"'
+says "a dry run says what would change" 'd: would change the hosts of d' \
+	"$ctl" apply /tmp/d.json --dry-run
+says "hosts, profile and deadline are changed" 'd: change the profile of d' "$ctl" apply /tmp/d.json
+says "applied again, it does nothing" 'd: is as' "$ctl" apply /tmp/d.json
+check "one is allowed" connects "${host}1"
+check "others are not" refuses "${host}2"
+check "the deadline is another" \
+	[ "$("$ctl" status -o json | jq '.deployments[0].deadline_ms')" = 4321 ]
+check "the profile is there" \
+	[ "$("$ctl" status -o json | jq '.deployments[0].profile.bytes')" = 1048576 ]
+daemon_kill TERM
+daemon_start --metrics-file "$figures" --metrics-port 9107
+says "a new daemon knows all that" 'd: is as' "$ctl" apply /tmp/d.json
+check "hosts are as they were" refuses "${host}2"
+"$ctl" events -o json >/tmp/events &
+want '{"max_rate":"1M","deadline_ms":4321}' ',"allow_any":true'
+says "all hosts again" 'd: change the hosts of d' "$ctl" apply /tmp/d.json
+check "all may" connects "${host}2"
+head -c 64M /dev/zero >/tmp/other
+sed 's,file:/run/image,file:/tmp/other,' /tmp/d.json >/tmp/e.json
+says "another image, dry" "It has another image" \
+	bash -c "$ctl apply /tmp/e.json --dry-run 2>&1; [ \$? = 10 ]"
+says "another image" "does not have the image of d: detach that" \
+	bash -c "$ctl apply /tmp/e.json 2>&1; [ \$? = 10 ]"
+rm /tmp/other
 
 says "a source is removed" "active +file:/run/image" "$ctl" source remove d file:/dev/vda
 check "another source is told of" happened \

@@ -84,7 +84,7 @@ dep='"name":"d","state":"copying","local":"/dev/vdb","min_rate":4194304,"max_rat
 src='"sources":[{"uri":"file:/srv/i.raw","role":"active"}]'
 have() { # KEYS
 	printf 'Status {"parameters":{"deployments":[{%s}]}}\n' "$1"
-	printf '%s %s\n' Limit "$ok" AddSource "$ok" RemoveSource "$ok" Export "$ok" Unexport "$ok"
+	printf '%s %s\n' Limit "$ok" UseProfile "$ok" Admit "$ok" AddSource "$ok" RemoveSource "$ok" Export "$ok" Unexport "$ok"
 }
 
 printf 'sluice-profile 1\n4K 4K\n' >"$tmp/boot"
@@ -144,6 +144,57 @@ expect "a dry run" 0 "d: would export over loop"
 calls "a dry run" Status
 apply "${good/vdb/vdc}"; expect "no braces" 2 "not a JSON object"
 apply "{${good/vdb/vdc}}"; expect "another disk" 10 "is on /dev/vdb, not on /dev/vdc"
+
+# What can be changed below a host, and what cannot.
+fake < <(have "$dep,$src,\"deadline_ms\":20000")
+apply "{$good,\"limits\":{\"deadline_ms\":20000}}"; calls "the same deadline" Status
+apply "{$good,\"limits\":{\"deadline_ms\":5000}}"; expect "another deadline" 0 "d: change limits of d"
+grep -qF '"org.sluice.Limit","parameters":{"deadline_ms":5000,"name":"d"}' "$tmp/calls"; rc=$?
+expect "the deadline" 0 ""
+fake < <(have "$dep,$src")
+apply "{$good,\"profile\":\"$tmp/boot\"}"; expect "a new profile" 0 "d: change the profile of d"
+calls "a new profile" Status UseProfile
+digest=$(printf 'sluice-profile 1\n4096 4096\n' | sha256sum | cut -d' ' -f1)
+fake < <(have "$dep,$src,\"profile\":{\"digest\":\"$digest\"}")
+apply "{$good,\"profile\":\"$tmp/boot\"}"; calls "the same profile" Status
+fake < <(have "$dep,$src,\"profile\":{\"digest\":\"$digest\"}")
+apply "{$good}"; calls "a profile of somebody else" Status
+admits() { printf '"exports":[{"kind":"tcp","address":"127.0.0.1:4420","allow":[%s],"allow_any":%s}]' "$1" "$2"; }
+while IFS='|' read -r name have_list have_any wanted methods; do
+	fake < <(have "$dep,$src,$(admits "$have_list" "$have_any")")
+	apply "{$good,\"exports\":[{\"kind\":\"tcp\"$wanted}]}"
+	# shellcheck disable=SC2086 # words
+	calls "hosts: $name" Status $methods
+done <<-'END'
+	the same|"nqn.a","nqn.b"|false|,"allow":["nqn.b","nqn.a"]|
+	one more|"nqn.a"|false|,"allow":["nqn.a","nqn.b"]|Admit
+	one less|"nqn.a","nqn.b"|false|,"allow":["nqn.a"]|Admit
+	none any more|"nqn.a"|false|,"allow":[]|Admit
+	any|"nqn.a"|false|,"allow_any":true|Admit
+	any, as before||true|,"allow_any":true|
+	any no more||true|,"allow":["nqn.a"]|Admit
+	nothing said|"nqn.a"|false||
+END
+fake < <(have "$dep,$src,$(admits '"nqn.a"' false)")
+apply "{$good,\"exports\":[{\"kind\":\"tcp\",\"allow\":[\"nqn.b\"]}]}" --dry-run
+expect "hosts, dry" 0 "d: would change the hosts of d"
+calls "hosts, dry" Status
+pci='"exports":[{"kind":"pci","address":"c","queues":4,"mdts_kb":512}]'
+fake < <(have "$dep,$src,$pci")
+apply "{$good,\"exports\":[{\"kind\":\"pci\",\"queues\":4,\"mdts_kb\":512}]}"; calls "the same queues" Status
+apply "{$good,\"exports\":[{\"kind\":\"pci\",\"queues\":8}]}"
+expect "other queues" 10 "with another number of queues, perhaps to a host"
+apply "{$good,\"exports\":[{\"kind\":\"pci\",\"mdts_kb\":64}]}" --dry-run
+expect "another mdts" 10 "with another largest transfer"
+fake < <(have "$dep,$src,\"namespace_bytes\":1073741824,\"image_bytes\":536870912")
+apply "{$good,\"size\":\"1G\"}"; calls "the same size" Status
+apply "{$good,\"size\":\"max\"}"; expect "as large as can be" 0 "is as"
+apply "{$good,\"size\":\"2G\"}"; expect "another size" 10 "deploy it anew with --format --force"
+apply "{$good,\"size\":\"image\"}" --dry-run; expect "the image's size" 10 "of 1073741824 bytes"
+fake < <(have "$dep,$src"; echo "Check {\"parameters\":{\"findings\":[]}}")
+apply '{"name":"d","sources":["file:/srv/i.raw","nbd://a"],"local":"/dev/vdb"}' --dry-run
+grep -qF '"source":["file:/srv/i.raw","nbd://a"]' "$tmp/calls"; rc=$?
+expect "a new source is held against one that there is" 0 ""
 
 # --- a directory ------------------------------------------------------------
 

@@ -154,7 +154,7 @@ run "${deploy[@]}" --export loop --address ::1; expect "loop address" 2 - "Only 
 run one "${deploy[@]:1}" --name two; expect "not a command" 2 - 'no command "one"'
 run "${deploy[@]}" one --name two; expect "two names" 2 - "there twice"
 run "${deploy[@]}" "$(printf 'x%.0s' {1..64})"; expect "long name" 2 - "1 to 63 bytes"
-run limit; expect "limit without rates" 2 - "no rate to set"
+run limit; expect "limit without rates" 2 - "nothing to set"
 run limit --min-rate; expect "rate without value" 2 - "needs a value, RATE"
 run export; expect "export without kind" 2 - "name it: tcp, loop or pci"
 run wait --for 101; expect "wait for 101" 2 - "nothing to wait for"
