@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the unit tests in Python share: checks that are counted, and a real sluiced."""
+"""What the unit tests in Python share: checks that are counted, a real sluiced and a fake one."""
 
 import contextlib
 import os
@@ -47,3 +47,23 @@ def sluiced(tmp, *options):
         finally:
             daemon.terminate()
             check("the daemon ends", daemon.wait(60) == 0)
+
+
+@contextlib.contextmanager
+def fake_sluiced(tmp, script):
+    """One that answers by the script, and notes calls in the directory's file "calls"."""
+    program, sock = tmp + "/fake-sluiced", tmp + "/fake"
+    if not os.path.exists(program):
+        subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-Ilibcommon", "-o", program,
+                        "tests/unit/fake-sluiced.c", "libcommon/message.c", "-ljson-c"], cwd=TOP,
+                       check=True)
+    with open(tmp + "/script", "w", encoding="utf-8") as file:
+        file.write(script + "\n")
+    with subprocess.Popen([program, sock, tmp + "/script", tmp + "/calls"]) as daemon:
+        try:
+            check("the fake is up", until(lambda: os.path.exists(sock)))
+            yield sock
+        finally:
+            daemon.kill()
+            daemon.wait()
+            os.unlink(sock)

@@ -3,31 +3,20 @@
 """test-terminal.py [SLUICECTL]: watch, doctor and apply --dry-run on a terminal, whose window
 changes and where keys are pressed, and the same in a pipe. Last line: "N passed, N failed"."""
 
+import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
-import sys
 import tempfile
-import time
 
 import pexpect
 
-TOP = os.path.realpath(os.path.dirname(__file__) + "/../..")
-CTL = os.path.realpath(sys.argv[1] if len(sys.argv) > 1 else TOP + "/build/sluicectl")
+from counted import CTL, check, fake_sluiced, finish
+
 COLOUR = re.compile(r"\x1b\[[0-9]*m")
 ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
-passed = failed = 0
-
-
-def check(name, good, detail=""):
-    global passed, failed
-    if good:
-        passed += 1
-    else:
-        failed += 1
-        print(f"FAILED: {name} {detail!r}")
 
 
 def deployment(name, state, percent, **more):
@@ -38,28 +27,10 @@ def deployment(name, state, percent, **more):
 
 
 class Daemon:
-    """fake-sluiced, with an answer, or several, to each method."""
+    """sluicectl, and a daemon that has an answer to each method."""
 
-    def __init__(self, directory, **answers):
-        self.sock = directory + "/sock"
-        with open(directory + "/script", "w", encoding="utf-8") as script:
-            for method, several in answers.items():
-                for answer in several if isinstance(several, list) else [several]:
-                    text = answer if isinstance(answer, str) else json.dumps(
-                        {"parameters": answer})
-                    script.write(f"{method} {text}\n")
-        self.process = subprocess.Popen([directory + "/fake-sluiced", self.sock,
-                                         directory + "/script", directory + "/log"])
-        while not os.path.exists(self.sock):
-            time.sleep(0.02)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        os.unlink(self.sock)
+    def __init__(self, sock):
+        self.sock = sock
 
     def terminal(self, *args, size=(24, 100), **env):
         return pexpect.spawn(CTL, ["--socket", self.sock, *args], dimensions=size, timeout=60,
@@ -69,6 +40,14 @@ class Daemon:
     def pipe(self, *args):
         return subprocess.run([CTL, "--socket", self.sock, *args], capture_output=True,
                               text=True, check=False, env={"TERM": "xterm"})
+
+
+@contextlib.contextmanager
+def answers(directory, **of):
+    script = "\n".join(f"{method} {text if isinstance(text, str) else json.dumps({'parameters': text})}"
+                       for method, text in of.items())
+    with fake_sluiced(directory, script) as sock:
+        yield Daemon(sock)
 
 
 def end(child):
@@ -96,7 +75,7 @@ def picture(child, columns, pattern):
 
 def watch(directory):
     running = {"deployments": [deployment("web1", "copying", 42.37)]}
-    with Daemon(directory, Status=running) as daemon:
+    with answers(directory, Status=running) as daemon:
         child = daemon.terminal("watch", size=(24, 120))
         child.expect_exact(ENTER)
         lines = picture(child, 120, "web1")
@@ -137,7 +116,7 @@ def watch(directory):
         child.send("q")
         check("NO_COLOR", not COLOUR.search(child.before + end(child)[0]))
     many = {"deployments": [deployment(f"web{i}", "copying", i) for i in range(9)]}
-    with Daemon(directory, Status=many) as daemon:
+    with answers(directory, Status=many) as daemon:
         child = daemon.terminal("watch", size=(12, 100))
         lines = picture(child, 100, "and")
         check("a low window", len(lines) <= 12 and lines[-2] == "and 6 more", lines)
@@ -151,14 +130,14 @@ def events(directory):
     happened = [{"parameters": {"event": kind, "time": "2026-01-02T03:04:05.678Z", "name": "web1",
                                 "state": "copying", "error": None, "source": "nbd://a"},
                  "continues": True} for kind in ("deployment", "state", "removed")]
-    with Daemon(directory, Events="@stream " + "@@".join(map(json.dumps, happened))) as daemon:
+    with answers(directory, Events="@stream " + "@@".join(map(json.dumps, happened))) as daemon:
         done = daemon.pipe("watch")
         check("in a pipe, an object for each event", [json.loads(x)["event"] for x in
               done.stdout.splitlines()] == ["deployment", "state", "removed"], done.stdout)
 
 
 def doctor(directory):
-    with Daemon(directory, Version={"version": "0.1.0", "abi_version": 1,
+    with answers(directory, Version={"version": "0.1.0", "abi_version": 1,
                                     "module_abi_version": 1}) as daemon:
         plain = daemon.pipe("doctor")
         check("doctor in a pipe has no colours", plain.stdout and "\x1b" not in plain.stdout)
@@ -183,7 +162,7 @@ def apply(directory):
     findings = [{"subject": "disk", "object": "/dev/vdb", "error": None, "message": "It is blank."},
                 {"subject": "source", "object": "nbd://storage/debian-12", "message":
                  "Nobody\x1b[31m listens.", "error": "org.sluice.SourceUnreachable"}]
-    with Daemon(directory, Status={"deployments": []}, Check={"findings": findings}) as daemon:
+    with answers(directory, Status={"deployments": []}, Check={"findings": findings}) as daemon:
         shown, status = end(daemon.terminal("apply", directory + "/web1.json", "--dry-run"))
         lines = shown.split("\r\n")
         check("a dry run's status is that of what is wrong", status == 5, status)
@@ -194,19 +173,15 @@ def apply(directory):
         child = daemon.terminal("apply", directory + "/web1.json", "--dry-run", "-o", "json")
         shown, status = end(child)
         check("as JSON", json.loads(shown.splitlines()[0])["dry_run"] is True, shown)
-    with open(directory + "/log", encoding="utf-8") as log:
+    with open(directory + "/calls", encoding="utf-8") as log:
         called = set(re.findall(r'"org\.sluice\.(\w+)"', log.read()))
     check("a dry run only looks", "Deploy" not in called and "Check" in called, called)
 
 
 with tempfile.TemporaryDirectory() as tmp:
-    subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-Ilibcommon", "-o", tmp + "/fake-sluiced",
-                    "tests/unit/fake-sluiced.c", "libcommon/message.c", "-ljson-c"],
-                   cwd=TOP, check=True)
     watch(tmp)
     events(tmp)
     doctor(tmp)
     apply(tmp)
 
-print(f"{passed} passed, {failed} failed")
-sys.exit(failed != 0)
+finish()
