@@ -10,6 +10,8 @@ import statistics
 import subprocess
 import sys
 
+OF_THE_METRIC = "see the metric"
+
 # The keys of the document, for people: (what, unit).
 GROUPS = {
     "cost": ("a 4 KiB random request, libaio, depth 32, null_blk", "instructions"),
@@ -19,10 +21,10 @@ GROUPS = {
     "first_write_us": ("a random write to missing blocks, depth 1", "us"),
     "flush_us": ("a 4 KiB random write and its flush, depth 1", "us"),
     "copy_mb_s": ("the whole image, idle host", "MB/s"),
-    "under_load": ("a host's 4 KiB requests (70/30) beside the copy", "see the metric"),
+    "under_load": ("a host's 4 KiB requests (70/30) beside the copy", OF_THE_METRIC),
     "boot": ("a host from power-on to its login prompt; image of 2 GiB, link of 20 MB/s",
-             "see the metric"),
-    "memory": ("what deployments need of the card", "see the metric"),
+             OF_THE_METRIC),
+    "memory": ("what deployments need of the card", OF_THE_METRIC),
 }
 
 
@@ -123,9 +125,22 @@ def check_bounds(document):
     return found
 
 
+def gnuplot(path, size, script):
+    script = f"""set terminal svg size {size} background "white"
+set output "{path}"
+set style fill solid 0.6 border -1
+set grid ytics
+set yrange [0:*]
+{script}
+"""
+    subprocess.run(["gnuplot"], input=script, text=True, check=True)
+
+
 def plot(path, group, metrics):
     """Bars of medians, a cluster for each metric, whiskers from the least to the most."""
     what, unit = GROUPS[group]
+    if unit == OF_THE_METRIC:
+        return plot_panels(path, group, metrics)
     names = []
     for figures in metrics.values():
         names += [who for who in figures if who not in names]
@@ -139,22 +154,30 @@ def plot(path, group, metrics):
     bars = ", ".join(f'$data using {2 + 3 * i}:{3 + 3 * i}:{4 + 3 * i}'
                      f'{":xtic(1)" if i == 0 else ""} title "{who}" noenhanced'
                      for i, who in enumerate(names))
-    script = f"""set terminal svg size 900,480 background "white"
-set output "{path}"
-set title "{group}: {what}" noenhanced
+    return gnuplot(path, "900,480", f"""set title "{group}: {what}" noenhanced
 set ylabel "{unit}" noenhanced
 set style data histogram
 set style histogram errorbars gap 2 lw 1
-set style fill solid 0.6 border -1
 set key outside right top
-set grid ytics
-set yrange [0:*]
 $data << end
 {chr(10).join(rows)}
 end
-plot {bars}
-"""
-    subprocess.run(["gnuplot"], input=script, text=True, check=True)
+plot {bars}""")
+
+
+def plot_panels(path, group, metrics):
+    """Metrics of different units: each has a panel and a scale of its own."""
+    rows = (len(metrics) + 2) // 3
+    script = [f'set multiplot layout {rows},3 title "{group}: {GROUPS[group][0]}" noenhanced',
+              'unset key', 'set boxwidth 0.7', 'set xtics rotate by -30 noenhanced']
+    for metric, figures in metrics.items():
+        script.append(f'set title "{metric}" noenhanced\n'
+                      f'set xrange [-0.6:{len(figures) - 0.4}]\n$data << end')
+        script += [f'{i} "{who}" {s["median"]} {s["min"]} {s["max"]}'
+                   for i, (who, s) in enumerate(figures.items())]
+        script.append('end\nplot $data using 1:3:xtic(2) with boxes, '
+                      '$data using 1:3:4:5 with yerrorbars pt -1 lc "black"')
+    gnuplot(path, f"1000,{60 + 240 * rows}", "\n".join(script))
 
 
 def print_table(document, groups):
