@@ -156,10 +156,10 @@ remotely() {
 
 recorded >"$lab_out/profile.log"
 for run in $(seq "$runs"); do
-	by_sluice sluice
 	copied_then_booted
-	by_sluice sluice_profile '--profile $OUT/profile'
 	remotely "${spares[run - 1]}"
+	by_sluice sluice
+	by_sluice sluice_profile '--profile $OUT/profile'
 done
 card 60 'daemon_kill TERM; nic_stop'
 lab_nic_end

@@ -169,14 +169,15 @@ def plot_panels(path, group, metrics):
     """Metrics of different units: each has a panel and a scale of its own."""
     rows = (len(metrics) + 2) // 3
     script = [f'set multiplot layout {rows},3 title "{group}: {GROUPS[group][0]}" noenhanced',
-              'unset key', 'set boxwidth 0.7', 'set xtics rotate by -30 noenhanced']
+              'unset key', 'set boxwidth 0.7', 'set pointintervalbox 0',
+              'set xtics rotate by -30 noenhanced']
     for metric, figures in metrics.items():
         script.append(f'set title "{metric}" noenhanced\n'
                       f'set xrange [-0.6:{len(figures) - 0.4}]\n$data << end')
         script += [f'{i} "{who}" {s["median"]} {s["min"]} {s["max"]}'
                    for i, (who, s) in enumerate(figures.items())]
         script.append('end\nplot $data using 1:3:xtic(2) with boxes, '
-                      '$data using 1:3:4:5 with yerrorbars pt -1 lc "black"')
+                      '$data using 1:3:4:5 with yerrorbars ps 0 lt -1')
     gnuplot(path, f"1000,{60 + 240 * rows}", "\n".join(script))
 
 
