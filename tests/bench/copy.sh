@@ -10,13 +10,11 @@ mb=64
 bench_up $mb
 
 by_dd() {
-	local start
-
-	now
-	start=$NOW
-	dd if="$REMOTE" of=/dev/nullb2 bs=1M iflag=direct oflag=direct status=none
-	now
-	result "copy_mb_s.$1" dd $(((mb << 20) / (NOW - start)))
+	written nullb2
+	dd if="$REMOTE" of=/dev/nullb2 bs=1M iflag=direct oflag=direct status=none &
+	copied nullb2 $((mb << 20))
+	wait $!
+	result "copy_mb_s.$1" dd "$RATE"
 }
 
 by_clone() {
