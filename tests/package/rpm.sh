@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2317 # functions are called by name
 # make check-rpm: the RPM packages, both variants of the module: what is in them, an
-# installation into an empty root, and what their scriptlets do in one that has a shell.
+# installation into an empty root, and what their scriptlets do in one that has a shell,
+# on installation, upgrade and removal.
 # The last line is "N passed, N failed".
 
 # shellcheck source=tests/vm/lib.sh
@@ -14,6 +15,7 @@ cd "$SLUICE_TOP"
 
 out=build/check/rpm
 version=$(make -s version)
+newer=$version+1
 release=''
 for dir in /lib/modules/6.1.*; do
 	[ ! -e "$dir/build/Makefile" ] || release=${dir##*/}
@@ -49,19 +51,59 @@ install_into() {
 		"$out"/{sluice,sluice-dkms,sluice-doc,kmod-sluice}-"$version"-*.{x86_64,aarch64,noarch}.rpm
 }
 
+with_libraries() { # ROOT PROGRAM
+	local lib
+	[ -e "$1/${2#"$1"}" ] || install -D "$2" "$1$2"
+	ldd "$2" | grep -o '/[^ ]*' | while read -r lib; do
+		install -D "$lib" "$1$lib"
+	done
+}
+
 # Scripts run by rpm see this root alone.
 root_with_shell() {
-	mkdir -p "$1/bin" "$1/sys/block" "$1/etc" "$1/dev" \
+	local applet name
+	mkdir -p "$1/bin" "$1/sys/block" "$1/etc" "$1/dev" "$1/run/systemd/system" \
 		"$1/lib/modules/5.10.0-99-amd64/build/include" "$1/lib/modules/$release/build/include"
 	mknod "$1/dev/null" c 1 3
 	install -m 755 "$(command -v busybox)" "$1/bin/busybox"
-	for applet in sh cat grep uname sort head; do
+	for applet in cat grep uname sort head; do
 		ln -s busybox "$1/bin/$applet"
 	done
-	# What it is asked for is looked at; what it does is seen with the Debian packages.
-	printf '#!/bin/sh\necho "$@" >>/dkms.log\n' >"$1/bin/dkms"
-	chmod 755 "$1/bin/dkms"
-	install_into "$1" 2>&1 | tee "$tmp/installed"
+	# Its own shell would take its own rmmod.
+	with_libraries "$1" /bin/dash
+	ln -s dash "$1/bin/sh"
+	# What these are asked for is looked at; that it works is seen with the Debian packages.
+	for name in dkms systemctl udevadm rmmod depmod getent groupadd; do
+		printf '#!/bin/sh\necho %s "$@" >>/asked\n' "$name" >"$1/bin/$name"
+		chmod 755 "$1/bin/$name"
+	done
+	install_into "$1" 2>&1 | tee "$tmp/installed" || return
+	# For "sluiced --check-module", which is the real one.
+	with_libraries "$1" "$1/usr/sbin/sluiced"
+}
+
+# asked COMMAND...: one of the scriptlets has run it.
+asked() { grep -qxF -- "$*" "$tmp/root/asked"; }
+
+# The device is in use; so is the module.
+upgrade() {
+	echo '#changed' >>"$1/etc/sluice/sluice.conf"
+	rm "$1/asked"
+	rpm --root "$1" -U --nodeps --ignorearch \
+		"$out"/newer/{sluice,sluice-dkms,sluice-doc}-"$newer"-*.{x86_64,aarch64,noarch}.rpm
+}
+
+# The new module is there before the old one goes, which stays loaded.
+module_upgraded() {
+	asked dkms add -m sluice -v "$newer" --rpm_safe_upgrade &&
+		grep '^dkms [ir]' "$1/asked" | diff - <(
+			echo "dkms install -m sluice -v $newer -k $release --rpm_safe_upgrade"
+			echo "dkms remove -m sluice -v $version --all --rpm_safe_upgrade"
+		) && ! asked rmmod sluice
+}
+
+daemon_upgraded() {
+	asked systemctl try-restart sluiced.service && ! grep -E 'stop|disable|--now' "$1/asked"
 }
 
 refused() { # ROOT PACKAGE
@@ -80,6 +122,7 @@ left_behind() {
 shopt -s nullglob
 check "packages are made" tools/packaging/rpm.sh "$version" "$out" --with kmod \
 	--define "kernel_release $release"
+check "newer ones, too" tools/packaging/rpm.sh "$newer" "$out/newer"
 mapfile -t pages < <(git ls-files 'Documentation/man/*.rst' |
 	sed -E 's,.*/(.*\.(.))\.rst,/usr/share/man/man\2/\1,')
 mapfile -t units < <(git ls-files 'tools/packaging/systemd/*.service' |
@@ -102,9 +145,10 @@ check "they install into an empty root" install_into "$tmp/empty" --noscripts
 check "and are as they were made" rpm --root "$tmp/empty" -V --nodeps sluice sluice-dkms sluice-doc kmod-sluice
 
 check "they install with their scriptlets" root_with_shell "$tmp/root"
-check "the module is built for each kernel that is new enough" diff "$tmp/root/dkms.log" - <<-ASKED
-	add -m sluice -v $version --rpm_safe_upgrade
-	install -m sluice -v $version -k $release --rpm_safe_upgrade
+check "the service is there at once" asked systemctl enable --now sluiced.service
+check "the module is built for each kernel that is new enough" diff - <(grep ^dkms "$tmp/root/asked") <<-ASKED
+	dkms add -m sluice -v $version --rpm_safe_upgrade
+	dkms install -m sluice -v $version -k $release --rpm_safe_upgrade
 ASKED
 check "one that is too old is named" \
 	grep 'Linux 5.10.0-99-amd64 is older than 6.1: the module is not built for it' "$tmp/installed"
@@ -113,8 +157,17 @@ echo web1 >"$tmp/root/sys/block/sluice3/sluice/name"
 for package in sluice sluice-dkms kmod-sluice; do
 	check "$package is not removed from under a device" refused "$tmp/root" "$package"
 done
+check "they are upgraded under one" upgrade "$tmp/root"
+check "the module is built, the old one stays loaded" module_upgraded "$tmp/root"
+check "the daemon is started anew, and never stopped" daemon_upgraded "$tmp/root"
+check "changed settings are still there" grep -qx '#changed' "$tmp/root/etc/sluice/sluice.conf"
 rm -r "$tmp/root/sys/block/sluice3"
-check "without one they are" rpm --root "$tmp/root" -e --nodeps sluice sluice-dkms sluice-doc kmod-sluice
-check "DKMS forgets it" grep -x "remove -m sluice -v $version --all --rpm_safe_upgrade" "$tmp/root/dkms.log"
-check "nothing is left" [ -z "$(left_behind "$tmp/root")" ]
+check "without one they are removed" rpm --root "$tmp/root" -e --nodeps sluice sluice-dkms sluice-doc kmod-sluice
+check "the service ends" asked systemctl disable --now sluiced.service
+check "DKMS forgets the module" asked dkms remove -m sluice -v "$newer" --all --rpm_safe_upgrade
+check "which is unloaded" asked rmmod sluice
+check "nothing is left but changed settings" diff <(left_behind "$tmp/root" | sort) - <<-LEFT
+	$tmp/root/etc/sluice
+	$tmp/root/etc/sluice/sluice.conf.rpmsave
+LEFT
 finish
