@@ -3,6 +3,8 @@
 # Feeds dmesg-scan.sh logs that must and must not be complained about.
 
 set -euo pipefail
+# What is behind a pipe counts, too.
+shopt -s lastpipe
 
 scan=$(dirname "$0")/dmesg-scan.sh
 tmp=$(mktemp -d)
@@ -70,13 +72,13 @@ Kernel panic - not syncing: Fatal exception
 list_add corruption. next->prev should be prev
 list_del corruption, ffff888100000000->next is LIST_POISON1
 kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)
-kmemleak: Kernel memory leak detector disabled
 fio: page allocation failure: order:4, mode:0xcc0(GFP_KERNEL)
 Out of memory: Killed process 123 (fio)
 sysfs: cannot create duplicate filename '/devices/virtual/block/sluice0'
 debugfs: Directory 'sluice0' with parent 'block' already present!
 kobject: kobject (000): tried to init an initialized object, something is seriously wrong.
 Call Trace:
+Call trace:
 BAD
 
 # What healthy kernels with all the checkers print.

@@ -89,7 +89,7 @@ for file; do
 	}
 	/---\[ end trace/ { last = 0 }
 	# A bare stack dump; otherwise it belongs to the report around it.
-	/Call Trace:/ && NR > last && !excused($0) { header[++n] = NR; last = NR + 100 }
+	/Call [Tt]race:/ && NR > last && !excused($0) { header[++n] = NR; last = NR + 100 }
 	END {
 		for (i = 1; i <= n; i++)
 			if (text[header[i]] !~ /KCSAN: / || !foreign(header[i]))
