@@ -37,10 +37,11 @@ flavour_of() {
 }
 
 # cpus_of NAME: what looks for races in the kernel, and deployments as they are, has two;
-# the rest spends a third of its time on a second one.
+# the rest spends a third of its time on a second one. A race detector wants them.
 cpus_of() {
-	case $1 in
-	refusals | deploy-daemon | sources-* | profile | operator | service) echo 1 ;;
+	case ${KERNEL_FLAVOUR:-}:$1 in
+	kcsan:*) echo 2 ;;
+	*:refusals | *:deploy-daemon | *:sources-* | *:profile | *:operator | *:service) echo 1 ;;
 	*) echo 2 ;;
 	esac
 }

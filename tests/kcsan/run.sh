@@ -27,7 +27,7 @@ make -s crash-tools >&2
 "$here/module.sh" build/kmod-kcsan
 
 status=0
-KERNEL_FLAVOUR=kcsan SLUICE_KO=build/kmod-kcsan/sluice.ko tests/guest.sh kmod races deploy deploy-killed recorded |
+KERNEL_FLAVOUR=kcsan SLUICE_KO=build/kmod-kcsan/sluice.ko tests/guest.sh kmod races deploy deploy-killed deploy-daemon recorded |
 	tee "$out/kcsan-guests.log" >&2 || status=$?
 if [[ $(tail -1 "$out/kcsan-guests.log") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
 	passed=$((passed + BASH_REMATCH[1]))
@@ -47,7 +47,7 @@ watching() {
 			END { exit !(on == 1 && n > 1000) }' "$out/guest-$1/kcsan"
 }
 status=0
-for guest in kmod races deploy deploy-killed; do
+for guest in kmod races deploy deploy-killed deploy-daemon; do
 	watching "$guest" || { say "guest $guest was not watched"; status=1; }
 done
 verdict "the guests were watched" "$status"
