@@ -188,7 +188,7 @@ void sluice_page_encode(void *buf, const u8 *uuid, u64 index, u64 sequence, cons
 	m->sequence = cpu_to_le64(sequence);
 	memcpy(m->uuid, uuid, sizeof(m->uuid));
 	m->index = cpu_to_le64(index);
-	if (cpu_to_le64(1) == 1)
+	if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
 		memcpy(m->words, words, sizeof(m->words));
 	else
 		for (i = 0; i < SLUICE_PAGE_WORDS; i++)
