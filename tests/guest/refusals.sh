@@ -59,7 +59,7 @@ daemon_start
 refuse "no module" 12 'The kernel module is not loaded' --source "$source" --local /dev/vdb --format
 insmod "$SLUICE_KO"
 
-refuse "address that refuses" 5 'source at 10\.77\.0\.1 port 9999 refuses connections' \
+refuse "address that refuses" 5 'port 9999 does not answer \(Connection refused\)' \
 	--source "nvme-tcp://10.77.0.1:9999/$IMAGE_NQN" --local /dev/vdb --format
 refuse "address that does not answer" 5 'source at 10\.77\.0\.99 port 4420 does not answer' \
 	--source "nvme-tcp://10.77.0.99:4420/$IMAGE_NQN" --local /dev/vdb --format
@@ -72,7 +72,7 @@ refuse "bad URI" 2 'gopher' --source gopher://x/y --local /dev/vdb --format
 refuse "local disk too small" 7 '/dev/vdc is too small' --source "$source" --local /dev/vdc --format
 refuse "no such local disk" 7 'local disk /dev/nosuch cannot be found' --source "$source" --local /dev/nosuch --format
 refuse "local disk is a file" 7 'local disk /etc/passwd is no block device' --source "$source" --local /etc/passwd --format
-refuse "blank disk without --format" 9 '--format' --source "$source" --local /dev/vdb
+refuse "blank disk without --format" 9 'holds no deployment: deploy with --format' --source "$source" --local /dev/vdb
 head -c 1000100 /dev/urandom >/tmp/odd
 refuse "image of an odd size" 6 'bytes long, which is no multiple of' --source file:/tmp/odd --local /dev/vdb --format
 refuse "size below the image" 2 "is less than the image's" --source "$source" --local /dev/vdb --format --size 1M
@@ -126,12 +126,12 @@ check "it is still there" [ "$("$ctl" status d -o json | value name)" = d ]
 "$ctl" detach d >/dev/null
 refuse "a disk with a deployment, with --format" 8 'Deploy without --format to go on with it' --source "$source" --local /dev/vdb --format
 head -c 32M /dev/urandom >/tmp/other
-refuse "another image" 10 '/dev/vdb' --source file:/tmp/other --local /dev/vdb
+refuse "another image" 10 '/dev/vdb holds a deployment of another image: give' --source file:/tmp/other --local /dev/vdb
 
 # Same size, another content: the sampled digest tells.
 size=$(blockdev --getsize64 /dev/vda)
 truncate -s "$size" /tmp/other
-refuse "another image of the same size" 10 '/dev/vdb' --source file:/tmp/other --local /dev/vdb
+refuse "another image of the same size" 10 'of another image: give the source' --source file:/tmp/other --local /dev/vdb
 rm /tmp/other
 
 # Damage to both superblocks.
@@ -140,7 +140,7 @@ for at in $((end - 1048576 + 300)) $((end - 4096 + 300)); do
 	printf 'damage' | dd of=/dev/vdb bs=1 seek=$at conv=notrunc status=none
 done
 sync
-refuse "a damaged superblock" 11 '/dev/vdb' --source "$source" --local /dev/vdb
+refuse "a damaged superblock" 11 'whose superblock is damaged: start anew' --source "$source" --local /dev/vdb
 
 # The control socket.
 socket=/run/sluice/control.sock

@@ -84,7 +84,7 @@ nvme_tls() {
 		--source "$uri" --local /dev/vdb --format --force
 	hostnqn=$(sed -n 's/.*between \(nqn[^ ]*\) and.*/\1/p' /tmp/refused.err)
 	keyctl padd psk "NVMe0R01 $hostnqn $IMAGE_NQN" %:.nvme <<<"$(head -c 32 /dev/zero | tr '\0' k)" >/dev/null
-	refused "NVMe: TLS without tlshd" 5 'start tlshd' "$ctl" deploy d \
+	refused "NVMe: TLS without tlshd" 5 'TLS handshakes: start tlshd' "$ctl" deploy d \
 		--source "$uri" --local /dev/vdb --format --force
 	nvme_unserve
 }
