@@ -87,7 +87,6 @@ void sluice_manual_all(void)
 	const struct sluice_command *command;
 	int status;
 
-	printf(".. SPDX-License-Identifier: GPL-2.0-or-later\n\n");
 	print_title("sluicectl", '=');
 	printf(":Manual section: 8\n:Manual group: Sluice\n\n");
 	print_title("SYNOPSIS", '=');
