@@ -14,7 +14,7 @@ cd "$SLUICE_TOP"
 [ "$(id -u)" = 0 ] || die "rpm changes its root as root only"
 
 out=build/check/rpm
-version=$(make -s version)
+version=$(make -s --no-print-directory version)
 newer=$version+1
 release=''
 for dir in /lib/modules/6.1.*; do

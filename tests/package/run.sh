@@ -34,7 +34,7 @@ mkdir -p "$out" "$kept"
 . tests/package/storage.sh
 
 mib=256
-version=$(make -s version)
+version=$(make -s --no-print-directory version)
 newer=$version+1
 other=$version+2
 # Nothing but directories.
@@ -71,7 +71,7 @@ packages() {
 
 # offer DEB...: what apt in the card finds.
 offer() {
-	cp "$@" "$card_job/repo/"
+	cp "$@" "$card_job/repo/" || return
 	(cd "$card_job/repo" && dpkg-scanpackages -m . >Packages 2>/dev/null)
 	card_run 60 'apt-get -qq update'
 }
@@ -336,6 +336,7 @@ purge() {
 
 say "package: making packages"
 check "packages are made" packages
+[ "$FAILED" = 0 ] || finish
 check "lintian finds nothing" lintian --no-cfg --allow-root \
 	--fail-on warning,error "$kept"/deb/*.changes
 
