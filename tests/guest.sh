@@ -70,7 +70,9 @@ run() {
 	done
 	shift
 	rm -rf "$out"
-	tests/vm/guest.sh --kernel "$flavour" --cpus "$(cpus_of "$name")" --out "$out" --env SLUICE_KO="$SLUICE_TOP/$ko" \
+	# Time enough beside others: what hangs is found out all the same.
+	tests/vm/guest.sh --kernel "$flavour" --cpus "$(cpus_of "$name")" --timeout 1500 \
+		--out "$out" --env SLUICE_KO="$SLUICE_TOP/$ko" \
 		${SLUICE_STRESS:+--env SLUICE_STRESS="$SLUICE_STRESS"} \
 		"${options[@]}" "$@" >"$out.log" 2>&1 || status=$?
 	counted "$out.log" "$status"
@@ -122,7 +124,7 @@ debian() {
 	wanted "$1" "${names[@]}" || return 0
 	SLUICE_XZ=$(tests/image/forms.sh)/debian.img.xz
 	export SLUICE_XZ
-	guest "$1" --memory 3072 --disk "$(dirname "$SLUICE_XZ")/disk,snapshot" --disk new:1100M --timeout 900 \
+	guest "$1" --memory 3072 --disk "$(dirname "$SLUICE_XZ")/disk,snapshot" --disk new:1100M \
 		--qemu "-netdev user,id=web,restrict=on,guestfwd=tcp:10.0.2.100:10809-cmd:$SLUICE_TOP/tests/guest/serve-xz.sh" \
 		--qemu "-device virtio-net-pci,netdev=web" -- tests/guest/sources-debian.sh "${@:2}"
 }
@@ -167,7 +169,7 @@ parts_of() {
 }
 for kind in nbd iscsi nvme paths; do
 	parts_of "$kind"
-	guest "sources-$kind" --memory 3072 --disk "$disk" --disk new:300M --timeout 900 -- \
+	guest "sources-$kind" --memory 3072 --disk "$disk" --disk new:300M -- \
 		"tests/guest/sources-$kind.sh" "${part[@]}"
 done
 large=build/tests/large
@@ -179,7 +181,7 @@ if [ "$mode" != --prepare ] && wanted sources-large "${names[@]}"; then
 	tests/guest/sources-large.py soil $large-nbd.img $large-iscsi.img
 fi
 guest sources-large --memory 2048 --disk $large.ext4,snapshot --disk $large-nbd.img \
-	--disk $large-iscsi.img --timeout 900 \
+	--disk $large-iscsi.img \
 	--after "tests/guest/sources-large.py compare $large.img ${written[*]}" \
 	-- tests/guest/sources-large.sh "${part[@]}"
 parts_of debian nbd_nbdkit nbd_qcow2 iscsi_tgt iscsi_lio nvme_tcp
