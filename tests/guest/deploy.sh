@@ -204,8 +204,10 @@ from_file() {
 	check "a file source completes" "$ctl" wait f --timeout 300
 	"$ctl" detach f >/dev/null
 	check "and equals the image, from a file" compare /dev/vda
-	# 32 MiB of it are the pool.
-	check "the daemon is small" [ "$(awk '/^VmHWM/ { print $2 }' "/proc/$SLUICED_PID/status")" -lt 80000 ]
+	# 32 MiB of it are the pool; larger pages hold more that is not asked for.
+	peak=$(awk '/^VmHWM/ { print $2 }' "/proc/$SLUICED_PID/status")
+	echo "the daemon's peak: $peak KiB"
+	check "the daemon is small" [ "$peak" -lt $((80000 + $(getconf PAGESIZE) / 4)) ]
 }
 
 parts "${@:-under_load stopped killed resumed source_lost paused from_file}"
