@@ -25,6 +25,7 @@ root=$SLUICE_CACHE/arm64-root-$key
 # What packages' scripts would have done.
 finish() {
 	local link target
+	ln -s bash "$1/usr/bin/sh"
 	ln -s mawk "$1/usr/bin/awk"
 	ln -s nc.openbsd "$1/usr/bin/nc"
 	mkdir -p "$1/usr/lib/modules"
