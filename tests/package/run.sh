@@ -186,7 +186,7 @@ service() {
 	check "it passes the secret on" card_run 120 "$small"
 	head -c 16M "$out/image" >"$card_job/small"
 	check "and the image is copied" card_run 300 'sluicectl wait small --timeout 280 &&
-		cmp /dev/sluice0 /mnt/job/small'
+		cmp -n 16777216 /dev/sluice0 /mnt/job/small'
 	check "figures are there, for everybody" until_true 60 card_run 60 "grep '^sluice_deployments 1' $figures &&
 		test \"\$(stat -c '%U %a' $figures)\" = 'root 644'"
 	check "no secret is in the journal" card_run 60 '! journalctl -u sluiced | grep -q initiators-secret'
