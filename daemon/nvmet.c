@@ -92,6 +92,32 @@ static bool allow_host(const char *subsystem, const char *host, struct sluiced_f
 	return !err || failed(fault, "allowing a host", err);
 }
 
+typedef int (*visit_t)(const char *path, void *ctx);
+
+/* Calls @visit for the path of every entry of @dir but "." and ".."; the first error. */
+static int each_entry(const char *dir, visit_t visit, void *ctx)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	int err = 0;
+	DIR *entries;
+
+	entries = opendir(dir);
+	if (!entries)
+		return -errno;
+	while (!err && (entry = readdir(entries)))
+		if (entry->d_name[0] != '.')
+			err = sluiced_sysfs_path(path, sizeof(path), "%s/%s", dir, entry->d_name) ?:
+			      visit(path, ctx);
+	closedir(entries);
+	return err;
+}
+
+static const char *last_of(const char *path)
+{
+	return strrchr(path, '/') + 1;
+}
+
 static bool is_listed(const struct sluiced_hosts *hosts, const char *host)
 {
 	size_t i;
@@ -103,63 +129,55 @@ static bool is_listed(const struct sluiced_hosts *hosts, const char *host)
 }
 
 /* The host's directory goes too, unless it is in use or holds a key. */
-static int remove_host(const char *path)
+static int remove_host(const char *path, void *ctx)
 {
-	const char *name = strrchr(path, '/') + 1;
 	char dir[PATH_MAX], key[16];
 
+	(void)ctx;
 	if (unlink(path) < 0)
 		return -errno;
-	if (!sluiced_sysfs_path(dir, sizeof(dir), NVMET "/hosts/%s", name) &&
+	if (!sluiced_sysfs_path(dir, sizeof(dir), NVMET "/hosts/%s", last_of(path)) &&
 	    (sluiced_sysfs_read_at(dir, "dhchap_key", key, sizeof(key)) || !key[0]))
 		rmdir(dir);
 	return 0;
 }
 
-/* Those that are not among @hosts. How many of them are is *@left. */
-static int remove_hosts(const char *dir, const struct sluiced_hosts *hosts, bool look,
-			size_t *left)
+static int remove_unlisted(const char *path, void *hosts)
 {
-	char path[PATH_MAX];
-	struct dirent *entry;
-	int err = 0;
-	DIR *entries;
+	return is_listed(hosts, last_of(path)) ? 0 : remove_host(path, NULL);
+}
 
-	*left = 0;
-	entries = opendir(dir);
-	if (!entries)
-		return -errno;
-	while (!err && (entry = readdir(entries))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		if (is_listed(hosts, entry->d_name))
-			++*left;
-		else if (look)
-			err = -EEXIST;
-		else
-			err = sluiced_sysfs_path(path, sizeof(path), "%s/%s", dir,
-						 entry->d_name) ?: remove_host(path);
-	}
-	closedir(entries);
-	return err;
+struct host_count {
+	const struct sluiced_hosts *hosts;
+	size_t listed;
+};
+
+static int count_listed(const char *path, void *ctx)
+{
+	struct host_count *count = ctx;
+
+	if (!is_listed(count->hosts, last_of(path)))
+		return -EEXIST;
+	count->listed++;
+	return 0;
 }
 
 bool sluiced_nvmet_hosts_are(const char *nqn, const struct sluiced_hosts *hosts)
 {
+	struct host_count count = { .hosts = hosts };
 	char path[PATH_MAX], dir[PATH_MAX];
-	size_t left;
 
 	return !sluiced_sysfs_path(path, sizeof(path), NVMET "/subsystems/%s", nqn) &&
 	       !sluiced_sysfs_path(dir, sizeof(dir), "%s/allowed_hosts", path) &&
 	       same(path, "attr_allow_any_host", hosts->any ? "1" : "0") &&
-	       !remove_hosts(dir, hosts, true, &left) && left == hosts->count;
+	       !each_entry(dir, count_listed, &count) && count.listed == hosts->count;
 }
 
 bool sluiced_nvmet_set_hosts(const char *nqn, const struct sluiced_hosts *hosts,
 			     struct sluiced_fault *fault)
 {
 	char path[PATH_MAX], dir[PATH_MAX];
-	size_t i, left;
+	size_t i;
 	int err;
 
 	err = sluiced_sysfs_path(path, sizeof(path), NVMET "/subsystems/%s", nqn) ?:
@@ -173,7 +191,7 @@ bool sluiced_nvmet_set_hosts(const char *nqn, const struct sluiced_hosts *hosts,
 	for (i = 0; i < hosts->count; i++)
 		if (!allow_host(path, hosts->nqn[i], fault))
 			return false;
-	err = remove_hosts(dir, hosts, false, &left);
+	err = each_entry(dir, remove_unlisted, (void *)hosts);
 	if (err)
 		return failed(fault, "removing allowed hosts", err);
 	return !hosts->any || set(path, "attr_allow_any_host", "1", fault);
@@ -232,54 +250,32 @@ bool sluiced_nvmet_add_subsystem(const struct sluiced_subsystem *s, struct sluic
 	return false;
 }
 
-/* Calls @remove for every entry of @dir but "." and ".."; the first error. */
-static int remove_entries(const char *dir, int (*remove)(const char *path))
+/* A directory that is not there has none. */
+static int remove_entries(const char *dir, visit_t remove)
 {
-	char path[PATH_MAX];
-	struct dirent *entry;
-	int err = 0;
-	DIR *entries;
-
-	entries = opendir(dir);
-	if (!entries)
-		return errno == ENOENT ? 0 : -errno;
-	while (!err && (entry = readdir(entries)))
-		if (entry->d_name[0] != '.')
-			err = sluiced_sysfs_path(path, sizeof(path), "%s/%s", dir, entry->d_name) ?:
-			      remove(path);
-	closedir(entries);
-	return err;
+	if (access(dir, F_OK) < 0 && errno == ENOENT)
+		return 0;
+	return each_entry(dir, remove, NULL);
 }
 
-static int remove_namespace(const char *path)
+static int remove_namespace(const char *path, void *ctx)
 {
 	int err = sluiced_sysfs_write_at(path, "enable", "0");
 
+	(void)ctx;
 	if (err)
 		return err;
 	return rmdir(path) < 0 ? -errno : 0;
 }
 
-/* Whoever linked it: a daemon that died may not have come to write it down. */
-static int take_off_ports(const char *nqn)
+static int take_off_port(const char *port, void *nqn)
 {
 	char path[PATH_MAX];
-	struct dirent *entry;
-	int err = 0;
-	DIR *ports;
+	int err;
 
-	ports = opendir(NVMET "/ports");
-	if (!ports)
-		return -errno;
-	while (!err && (entry = readdir(ports))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		err = sluiced_sysfs_path(path, sizeof(path), NVMET "/ports/%s/subsystems/%s", entry->d_name,
-			   nqn);
-		if (!err && unlink(path) < 0 && errno != ENOENT)
-			err = -errno;
-	}
-	closedir(ports);
+	err = sluiced_sysfs_path(path, sizeof(path), "%s/subsystems/%s", port, (const char *)nqn);
+	if (!err && unlink(path) < 0 && errno != ENOENT)
+		err = -errno;
 	return err;
 }
 
@@ -292,7 +288,8 @@ bool sluiced_nvmet_remove_subsystem(const char *nqn, struct sluiced_fault *fault
 	err = sluiced_sysfs_path(path, sizeof(path), NVMET "/subsystems/%s", nqn);
 	if (!err && stat(path, &st) < 0)
 		return true;
-	err = err ?: take_off_ports(nqn);
+	/* Whoever linked it: a daemon that died may not have come to write it down. */
+	err = err ?: each_entry(NVMET "/ports", take_off_port, (void *)nqn);
 	if (err)
 		return failed(fault, "taking the subsystem off its ports", err);
 	err = sluiced_sysfs_path(dir, sizeof(dir), "%s/allowed_hosts", path) ?:

@@ -222,7 +222,6 @@ static void adapt_to_misses(struct sluiced_throttle *t, uint64_t waits, uint64_t
 static void probe(struct sluiced_throttle *t, uint64_t now)
 {
 	t->probe_at = now + PROBE_EVERY_MS;
-	t->probe_began = now;
 	t->probe_end = now + PROBE_MS;
 	t->probe_asked = 0;
 	t->probe_ms = 0;
@@ -238,7 +237,7 @@ static bool probing(struct sluiced_throttle *t, uint64_t now, uint64_t elapsed)
 		return true;
 	}
 	/* At its beginning there is still in flight what was before. */
-	if (t->adapted > t->probe_began) {
+	if (t->adapted > t->probe_end - PROBE_MS) {
 		t->probe_asked += t->asked;
 		t->probe_ms += elapsed;
 		t->usual = t->probe_asked * 1000 / t->probe_ms;

@@ -73,7 +73,7 @@ struct sluiced_throttle {
 
 	uint64_t last_hit;
 	uint64_t calm_at;		/* the host counts as waiting until then */
-	uint64_t probe_at, probe_began, probe_end;
+	uint64_t probe_at, probe_end;
 	uint64_t probe_asked, probe_ms;	/* what the host asked for in it, and how long */
 	uint64_t usual;			/* requests a second in the last one; 0: not known */
 	uint64_t host_seq, asked;	/* requests, ever and since the last adapt() */

@@ -12,16 +12,10 @@ out=build/check/static
 mkdir -p "$out"
 
 check() {
-	local name=$1
+	local name=$1 status=0
 	shift
-	if "$@" >"$out/$name.log" 2>&1; then
-		passed=$((passed + 1))
-		say "ok $name"
-	else
-		failed=$((failed + 1))
-		say "not ok $name:"
-		tail -40 "$out/$name.log" >&2
-	fi
+	"$@" >"$out/$name.log" 2>&1 || status=$?
+	verdict "$name" "$status" "$out/$name.log"
 }
 
 # module NAME KERNEL_BUILD FLAGS: no warning of any kind in our files.

@@ -48,14 +48,7 @@ done
 wait
 
 for name in "${names[@]}"; do
-	if [ "$(cat "$out/$name.status")" = 0 ]; then
-		passed=$((passed + 1))
-		say "ok $name"
-	else
-		failed=$((failed + 1))
-		say "not ok $name:"
-		tail -40 "$out/$name.log" >&2
-	fi
+	verdict "$name" "$(cat "$out/$name.status")" "$out/$name.log"
 done
 
 # Not counted in one: each target is a test.

@@ -35,14 +35,9 @@ fuzz() { # NAME
 
 for name in "${names[@]}"; do
 	[ -e "tests/fuzz/fuzz-$name.c" ] || die "there is no fuzz target \"$name\""
-	if fuzz "$name" >"$out/$name.log" 2>&1; then
-		passed=$((passed + 1))
-		say "ok fuzz-$name"
-	else
-		failed=$((failed + 1))
-		say "not ok fuzz-$name:"
-		tail -40 "$out/$name.log" >&2
-	fi
+	status=0
+	fuzz "$name" >"$out/$name.log" 2>&1 || status=$?
+	verdict "fuzz-$name" "$status" "$out/$name.log"
 done
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -60,6 +60,18 @@ counted() {
 	fi
 }
 
+# verdict NAME STATUS LOG: counts one test and says how it went.
+verdict() {
+	if [ "$2" = 0 ]; then
+		passed=$((passed + 1))
+		say "ok $1"
+	else
+		failed=$((failed + 1))
+		say "not ok $1:"
+		tail -40 "$3" >&2
+	fi
+}
+
 # Only one process fills a cache entry; the others wait for it.
 with_lock() {
 	local name=$1
