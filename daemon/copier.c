@@ -143,7 +143,9 @@ static void commit_done(struct sluiced_commit *commit, int32_t res)
 		sluiced_throttle_waited(&c->throttle, t->fetch.blocks, us);
 		sluiced_histogram_note(&c->misses, us);
 	}
-	end_transfer(t, res < 0);
+	/* Who waited for what cannot be kept has it: it is not to be fetched for him again. */
+	c->serving |= res == -EROFS;
+	end_transfer(t, res < 0 && res != -EROFS);
 	if (res < 0)
 		c->ops->commit_failed(c->ctx, res);
 	else if (c->local_failing)
@@ -316,7 +318,7 @@ void sluiced_copier_pump(struct sluiced_copier *c)
 	c->pumping = true;
 	while ((t = c->free)) {
 		allow.source = c->source;
-		allow.only_demand = c->recording;
+		allow.only_demand = c->recording || c->serving;
 		allow.profile_blocks = may_prefetch(c, now);
 		/* A read of the copy is what finds out that the source is back. */
 		allow.profile_first = !c->down;

@@ -39,7 +39,10 @@ struct sluiced_copier_ops {
 	void (*source_failed)(void *ctx, int err);
 	/* The first read that succeeded after that. */
 	void (*source_works)(void *ctx);
-	/* A commit failed, with an error of the uapi header. */
+	/*
+	 * A commit failed, with an error of the uapi header. After -EROFS only what the
+	 * host waits for is fetched, which the module passes on and does not keep.
+	 */
 	void (*commit_failed)(void *ctx, int err);
 	/* The first commit that succeeded after that. */
 	void (*commit_works)(void *ctx);
@@ -89,6 +92,7 @@ struct sluiced_copier {
 	uint32_t profile_in_flight;	/* blocks */
 	bool paused;
 	bool recording;			/* nothing but demand is fetched */
+	bool serving;			/* the same, as nothing can get local any more */
 	bool stopped;
 	bool poisoned;			/* nothing may be committed any more */
 	bool pumping;

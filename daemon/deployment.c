@@ -73,7 +73,7 @@ void sluiced_deployment_trouble(struct sluiced_deployment *d, const char *format
 	char why[SLUICED_WHY_LEN];
 	va_list args;
 
-	if (d->stage == SLUICED_STAGE_FAILED)
+	if (d->stage == SLUICED_STAGE_FAILED || d->sealed)
 		return;
 	va_start(args, format);
 	vsnprintf(why, sizeof(why), format, args);
@@ -90,7 +90,7 @@ void sluiced_deployment_trouble(struct sluiced_deployment *d, const char *format
 
 static void end_trouble(struct sluiced_deployment *d)
 {
-	if (d->stage == SLUICED_STAGE_FAILED)
+	if (d->stage == SLUICED_STAGE_FAILED || d->sealed)
 		return;
 	if (d->stalled)
 		sluiced_log(LOG_NOTICE, name_of(d), "The trouble is over.");
@@ -301,7 +301,7 @@ static void finished(void *ctx)
 {
 	struct sluiced_deployment *d = ctx;
 
-	if (d->stage != SLUICED_RUNNING || d->busy || d->then)
+	if (d->stage != SLUICED_RUNNING || d->sealed || d->busy || d->then)
 		return;
 	d->stage = SLUICED_COMPLETING;
 	sluiced_log(LOG_INFO, name_of(d), "Every block is local: verifying the source.");
@@ -335,15 +335,27 @@ static void works_again(void *ctx)
 	end_trouble(ctx);
 }
 
+/* What is not local is still read, so that a host can be saved from: it never gets local. */
+static void seal(struct sluiced_deployment *d)
+{
+	if (d->sealed)
+		return;
+	sluiced_deployment_trouble(d,
+				   "Sluice's metadata on %s cannot be written, so that nothing gets local any more and flushes fail: save what is needed, replace the disk, then deploy again.",
+				   d->record.local);
+	/* From now on there is no other trouble, and no end of it. */
+	d->sealed = true;
+	d->copier.serving = true;
+	sluiced_recording_end(d, "a failure");
+}
+
 static void commit_failed(void *ctx, int err)
 {
 	struct sluiced_deployment *d = ctx;
 
 	switch (err) {
 	case -EROFS:
-		sluiced_deployment_fail(d, false,
-					"Sluice's metadata on %s cannot be written: replace the disk, then deploy again.",
-					d->record.local);
+		seal(d);
 		break;
 	case -ENOLINK:
 	case -ESTALE:
@@ -472,7 +484,7 @@ static void look(struct sluiced_deployment *d, const struct sluice_counters *now
 
 	/* What the host wrote itself is one thing less to fetch, too. */
 	look.image = now->resident_blocks * SLUICE_BLOCK_SIZE - look.behind;
-	if (d->stalled || d->record.paused || d->recording.on)
+	if (d->stalled || d->sealed || d->record.paused || d->recording.on)
 		sluiced_estimate_reset(&d->estimate);
 	else
 		sluiced_estimate_look(&d->estimate, &look);
@@ -509,7 +521,7 @@ static void tick(struct sluiced_timer *timer)
 		return;
 	look(d, &now);
 	if (now.state == SLUICE_STATE_FAILED)
-		return commit_failed(d, -EROFS);
+		seal(d);
 	if (now.state == SLUICE_STATE_COMPLETE && !d->busy && !d->then)
 		return become_complete(d);
 	watch_host(d, now.host_seq);

@@ -79,6 +79,7 @@ struct sluiced_deployment {
 	uint64_t stalled_at, insisted_at;
 	uint64_t patient_until;		/* with a slow path */
 	bool had_source;
+	bool sealed;			/* its map cannot be written: nothing gets local any more */
 
 	struct sluice_profile profile;	/* fetched first; fits the image once attached */
 	bool profile_other;		/* it was made from another image */

@@ -9,7 +9,7 @@
 
 const char *sluiced_report_state(const struct sluiced_deployment *d)
 {
-	if (d->stage == SLUICED_STAGE_FAILED)
+	if (d->stage == SLUICED_STAGE_FAILED || d->sealed)
 		return "failed";
 	if (d->stage == SLUICED_COMPLETE)
 		return "complete";
@@ -82,7 +82,7 @@ static struct json_object *phase_of(const struct sluiced_deployment *d)
 {
 	const struct sluiced_scheduler *s = &d->copier.scheduler;
 
-	if (d->stage != SLUICED_RUNNING || d->record.paused || d->recording.on)
+	if (d->stage != SLUICED_RUNNING || d->sealed || d->record.paused || d->recording.on)
 		return NULL;
 	if (sluiced_scheduler_in_profile(s))
 		return json_object_new_string("profile");

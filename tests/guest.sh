@@ -146,7 +146,7 @@ guest deploy-daemon --memory 3072 --disk "$small" --disk new:36M -- tests/guest/
 guest refusals --memory 3072 --disk "$disk" --disk new:68M --disk new:16M -- \
 	tests/guest/refusals.sh
 guest faults --memory 3072 ${SLUICE_STRESS:+--append kmemleak=on} --disk "$disk" --disk new:68M -- \
-	tests/guest/faults.sh inv22_unreadable_source inv15_changing_image \
+	tests/guest/faults.sh inv22_unreadable_source inv20_metadata inv15_changing_image \
 	${SLUICE_STRESS:+inv21_local_disk inv28_silent_daemon}
 guest profile --memory 3072 --disk "$disk" --disk new:68M -- tests/guest/profile.sh \
 	recorded deployed fitted

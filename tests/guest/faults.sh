@@ -71,8 +71,7 @@ inv21_local_disk() {
 		"$((bad + 80)) $((size - bad - 80)) linear /dev/vdb $((bad + 80))" |
 		dmsetup load local
 	dmsetup resume local
-	check "a block that cannot be kept is read all the same" read_block 5003
-	dd if=/dev/vda bs=4k skip=5003 count=1 iflag=direct status=none | cmp - /tmp/block || not_ok "wrong data"
+	check "a block that cannot be kept is read all the same" same_block 5003
 	"$ctl" limit d --max-rate 0 >/dev/null
 	check "the rest becomes local beside it" until_true 300 local_but 1
 	check "which is not complete either" [ "$(status state)" != complete ]
@@ -82,6 +81,41 @@ inv21_local_disk() {
 	check "a disk that is well again completes" wait_complete
 	"$ctl" detach d >/dev/null
 	check "and equals the image, after errors of the disk" compare /dev/vda
+}
+
+# same_block NUMBER: is read, as it is in the image.
+same_block() {
+	read_block "$1" && dd if=/dev/vda bs=4k skip="$1" count=1 iflag=direct status=none | cmp - /tmp/block
+}
+
+has_begun() { [ "$(status local_bytes)" -ge $((1 << 20)) ]; }
+
+# Behind the blocks of the disk nothing can be written: nothing gets local any more, and
+# the host can read all the same, under the next daemon, too.
+inv20_metadata() {
+	local size end
+
+	size=$(blockdev --getsz /dev/vdb)
+	deploy --max-rate 1M
+	end=$(blockdev --getsz /dev/sluice0)
+	check "it begins" until_true 60 has_begun
+	dmsetup suspend --noflush --nolockfs local
+	printf '%s\n' "0 $end linear /dev/vdb 0" "$end $((size - end)) error" | dmsetup load local
+	dmsetup resume local
+	check "without its map it fails" until_status state failed
+	check "and says so" grep -q 'metadata on .* cannot be written' <<<"$(status error)"
+	check "what is not local is read" same_block 15000
+	check "again" same_block 15000
+	check "what is not local cannot be written" fails dd if=/dev/vda of=/dev/sluice0 bs=4k \
+		seek=15001 count=1 oflag=direct status=none
+	daemon_kill TERM || true
+	daemon_start
+	check "it has failed for the next daemon" until_status state failed
+	check "of which the host reads, too" same_block 15002
+	"$ctl" detach d >/dev/null
+	dmsetup suspend --noflush --nolockfs local
+	dmsetup load local --table "0 $size linear /dev/vdb 0"
+	dmsetup resume local
 }
 
 # fails_as PATTERN: the deployment, for good; it is never complete.
@@ -156,7 +190,7 @@ storage_serve $image
 insmod "$SLUICE_KO"
 daemon_start
 
-parts "${@:-inv22_unreadable_source inv15_changing_image inv21_local_disk inv28_silent_daemon}"
+parts "${@:-inv22_unreadable_source inv15_changing_image inv20_metadata inv21_local_disk inv28_silent_daemon}"
 daemon_kill TERM || true
 check "nothing of the module's memory is lost" no_leaks
 check "the module unloads" rmmod sluice
