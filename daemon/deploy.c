@@ -93,8 +93,6 @@ bool sluiced_deploy_refused(struct sluiced_fault *fault, const char *local,
 		[SLUICE_REFUSED_BLOCK_SIZE] = {
 			SLUICED_IMAGE_UNUSABLE,
 			"use an image with blocks as large, or another disk" },
-		[SLUICE_REFUSED_IMAGE_SIZE] = {
-			SLUICED_IMAGE_UNUSABLE, "pad the image" },
 		[SLUICE_REFUSED_BUSY] = {
 			SLUICED_LOCAL_UNUSABLE, "unmount it or stop what holds it" },
 	};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "export.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -19,6 +20,9 @@ static const struct sluiced_export_kind *const kinds[] = {
 	&sluiced_export_loop,
 	&sluiced_export_pci,
 };
+
+/* A deployment has one of each at most: there is always room for the next. */
+static_assert(sizeof(kinds) / sizeof(kinds[0]) <= SLUICED_MAX_EXPORTS, "room for every kind");
 
 /* Jobs of several deployments: looking for a port and making it must be one. */
 static pthread_mutex_t configfs_lock = PTHREAD_MUTEX_INITIALIZER;

@@ -221,12 +221,6 @@ void sluiced_exporting_add(struct sluiced_deployment *d, const struct sluiced_ex
 			      d->record.name, export->kind);
 		return to(ctx, &fault);
 	}
-	if (d->record.export_count == SLUICED_MAX_EXPORTS) {
-		sluiced_fault(&fault, SLUICED_EXPORT_FAILED,
-			      "The deployment %s has %d exports, and no more are possible.",
-			      d->record.name, SLUICED_MAX_EXPORTS);
-		return to(ctx, &fault);
-	}
 	task->exports[0] = *export;
 	other = first_shared(d);
 	if (other && sluiced_export_shared(export) &&

@@ -146,7 +146,6 @@ static bool holds_deployment(const struct sluiced_localdisk *disk, int control_f
 	case SLUICE_REFUSED_UUID:
 	case SLUICE_REFUSED_DISK:
 	case SLUICE_REFUSED_BLOCK_SIZE:
-	case SLUICE_REFUSED_IMAGE_SIZE:
 		*err = 0;
 		*what = opening.refusal == SLUICE_REFUSED_UUID ?
 				"holds a deployment" : sluice_refusal_text(opening.refusal);

@@ -189,8 +189,8 @@ static int find_host(struct target *t)
 		pthread_mutex_unlock(&lock);
 	}
 	if (!t->hostnqn) {
-		explain(t, "This machine has no NVMe host NQN and none can be generated.");
-		return -ENOENT;
+		explain(t, "There is no memory for an NVMe host NQN.");
+		return -ENOMEM;
 	}
 	/* The kernel wants one id for one NQN: take the one inside. */
 	uuid = strstr(t->hostnqn, "uuid:");

@@ -6,11 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of every kind that a URI may be of. */
 static const struct sluiced_source_ops *const kinds[] = {
-	&sluiced_source_nvme_ops,
-	&sluiced_source_iscsi_ops,
-	&sluiced_source_nbd_ops,
-	&sluiced_source_file_ops,
+	[SLUICE_URI_NVME_TCP] = &sluiced_source_nvme_ops,
+	[SLUICE_URI_ISCSI] = &sluiced_source_iscsi_ops,
+	[SLUICE_URI_NBD] = &sluiced_source_nbd_ops,
+	[SLUICE_URI_FILE] = &sluiced_source_file_ops,
 };
 
 enum sluiced_source_error sluiced_source_classify(int err)
@@ -29,50 +30,28 @@ enum sluiced_source_error sluiced_source_classify(int err)
 	}
 }
 
-static const struct sluiced_source_ops *kind_of(const struct sluice_uri *uri)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (kinds[i]->kind == uri->kind)
-			return kinds[i];
-	return NULL;
-}
-
 int sluiced_source_open(struct sluiced_source **out, const char *uri, const char *hint,
 			const struct sluiced_source_options *options, char *why,
 			size_t why_len)
 {
-	const struct sluiced_source_ops *kind;
 	struct sluice_uri where;
 	int err;
 
 	err = sluice_uri_parse(uri, &where, why, why_len);
-	if (err)
-		return err;
-	kind = kind_of(&where);
-	if (kind) {
-		err = kind->open(out, &where, hint, options, why, why_len);
-		if (!err)
-			arc4random_buf(&(*out)->mark, sizeof((*out)->mark));
-		return err;
-	}
-	snprintf(why, why_len, "The source %s is of a kind that this daemon has no code for.",
-		 uri);
-	return -EPROTONOSUPPORT;
+	if (!err)
+		err = kinds[where.kind]->open(out, &where, hint, options, why, why_len);
+	if (!err)
+		arc4random_buf(&(*out)->mark, sizeof((*out)->mark));
+	return err;
 }
 
 void sluiced_source_forget(const char *uri, const struct sluiced_source_options *options)
 {
-	const struct sluiced_source_ops *kind;
 	char why[SLUICE_URI_WHY_LEN];
 	struct sluice_uri where;
 
-	if (sluice_uri_parse(uri, &where, why, sizeof(why)))
-		return;
-	kind = kind_of(&where);
-	if (kind && kind->forget)
-		kind->forget(&where, options);
+	if (!sluice_uri_parse(uri, &where, why, sizeof(why)) && kinds[where.kind]->forget)
+		kinds[where.kind]->forget(&where, options);
 }
 
 static const char *difference(const struct sluice_image *was, const struct sluice_image *is)

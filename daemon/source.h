@@ -92,7 +92,6 @@ struct sluiced_survey {
 };
 
 struct sluiced_source_ops {
-	enum sluice_uri_kind kind;
 	/*
 	 * A new source, its image filled but for the digest. @hint is what an earlier
 	 * one of the same deployment left, or empty. On error a sentence in @why.

@@ -365,7 +365,6 @@ static void file_free(struct sluiced_source *source)
 }
 
 const struct sluiced_source_ops sluiced_source_file_ops = {
-	.kind = SLUICE_URI_FILE,
 	.open = file_open,
 	.pread = sluiced_file_pread,
 	.check = sluiced_file_check,

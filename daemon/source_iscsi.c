@@ -298,12 +298,11 @@ static int set_credentials(struct target *t, struct iscsi_link *l)
 			t->options->credentials, uri->user, uri->iqn);
 		return -EACCES;
 	}
-	if (!err && (iscsi_set_initiator_username_pwd(iscsi, c.user, c.secret) ||
-		     (c.peer_user[0] &&
-		      iscsi_set_target_username_pwd(iscsi, c.peer_user, c.peer_secret)))) {
-		explain(t, "The credentials of %s cannot be used.", t->name);
-		err = -EINVAL;
-	}
+	/* Neither can fail, and there is room for what fits in @c. */
+	if (!err)
+		iscsi_set_initiator_username_pwd(iscsi, c.user, c.secret);
+	if (!err && c.peer_user[0])
+		iscsi_set_target_username_pwd(iscsi, c.peer_user, c.peer_secret);
 	l->mutual = c.peer_user[0];
 	sluiced_credentials_clear(&c);
 	return err;
@@ -601,7 +600,6 @@ static int source_open(struct sluiced_source **out, const struct sluice_uri *uri
 }
 
 const struct sluiced_source_ops sluiced_source_iscsi_ops = {
-	.kind = SLUICE_URI_ISCSI,
 	.open = source_open,
 	.gather = sluiced_remote_gather,
 	.check = sluiced_remote_check,

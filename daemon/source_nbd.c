@@ -359,7 +359,6 @@ err_free:
 }
 
 const struct sluiced_source_ops sluiced_source_nbd_ops = {
-	.kind = SLUICE_URI_NBD,
 	.open = nbd_open,
 	.gather = sluiced_remote_gather,
 	.check = sluiced_remote_check,

@@ -336,7 +336,6 @@ static void tcp_free(struct sluiced_source *source)
 }
 
 const struct sluiced_source_ops sluiced_source_nvme_ops = {
-	.kind = SLUICE_URI_NVME_TCP,
 	.open = tcp_open,
 	.forget = sluiced_nvme_forget,
 	.pread = sluiced_file_pread,

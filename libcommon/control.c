@@ -343,6 +343,8 @@ const char *sluice_refusal_text(enum sluice_refusal refusal)
 {
 	switch (refusal) {
 	case SLUICE_REFUSED_NOT:
+	/* Who formats looks at the image first. */
+	case SLUICE_REFUSED_IMAGE_SIZE:
 		break;
 	case SLUICE_REFUSED_TOO_SMALL:
 		return "is too small for the image and Sluice's metadata";
@@ -362,8 +364,6 @@ const char *sluice_refusal_text(enum sluice_refusal refusal)
 		return "holds a deployment that was made on another disk";
 	case SLUICE_REFUSED_BLOCK_SIZE:
 		return "has larger logical blocks than the image";
-	case SLUICE_REFUSED_IMAGE_SIZE:
-		return "cannot take an image whose size is no multiple of its logical block";
 	case SLUICE_REFUSED_BUSY:
 		return "is in use by something else";
 	}

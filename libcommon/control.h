@@ -154,7 +154,8 @@ void sluice_attachment_prep_commit(const struct sluice_attachment *att, void *cm
 
 /*
  * Why an open was refused, as the end of a sentence about a disk: "holds no
- * deployment". NULL for SLUICE_REFUSED_NOT and unknown reasons.
+ * deployment". NULL for SLUICE_REFUSED_NOT, unknown reasons, and what nobody asks for
+ * who looked at the image.
  */
 const char *sluice_refusal_text(enum sluice_refusal refusal);
 

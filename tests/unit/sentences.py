@@ -24,7 +24,7 @@ CALLS = {
 }
 # Names that files use for themselves.
 LOCAL = {
-    "daemon/source_iscsi.c": {"explain_last": ("The source ... {}: ...", 5)},
+    "daemon/source_iscsi.c": {"explain_last": ("The source ... {}: ....", 5)},
     "daemon/source_nbd.c": {"explain_last": ("The source ... {}: ....", 5)},
     "libcommon/profile.c": {"refuse": ("{}", 2)},
     "daemon/control_server.c": {"refuse": ("{}", 2)},
@@ -120,6 +120,11 @@ def others():
     with open("daemon/config.c", encoding="utf-8") as source:
         for why in re.findall(r'why = "([^"]*)"', source.read()):
             yield f'"..." {why}', "log", "daemon/config.c"
+
+
+def pattern(row):
+    """Of what is said, with anything for what varies."""
+    return r"(?s:.*?)".join(re.escape(part) for part in row.split("..."))
 
 
 def sentences():

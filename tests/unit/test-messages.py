@@ -126,6 +126,7 @@ def command_lines():
     ctl("--socket", "", "status")
     ctl("export", "pci", "--controller", "")
     ctl("export", "tcp", "--address", "")
+    ctl("profile", "record", "d", TMP + "/none/x")
     ctl("status", sock=TMP + "/none")
     ctl("status", sock="/" + "x" * 200)
     ctl("status", sock=TMP + "/plain/socket")
@@ -333,6 +334,12 @@ def sources():
 
 def daemons():
     """That do not start, or say that something is wrong first."""
+    with open("Documentation/man/sluiced.8.rst", encoding="utf-8") as manual:
+        levels = re.search(r"^--log-level (\S+)$", manual.read(), re.M).group(1)
+    for level in levels.split("|"):
+        done = subprocess.run([TOP + "/build/sluiced", "--check-config", "--log-level", level],
+                              capture_output=True, check=False)
+        check(f"the manual's log level {level}", done.returncode == 0, done.stderr)
     start("--frob")
     start("x")
     start("--socket")
@@ -366,10 +373,6 @@ def daemons():
             TMP + "/none/x", until="The metrics cannot be written")
 
 
-def pattern(row):
-    return r"(?s:.*?)".join(re.escape(part) for part in row.split("..."))
-
-
 def fixed(row):
     return len(row.replace("...", "").replace(" ", ""))
 
@@ -380,7 +383,7 @@ def provoked(rows):
     for text, status in said:
         taken = []
         for row in sorted(rows, key=fixed, reverse=True):
-            match = re.search(pattern(row), text) if fixed(row) > 8 else None
+            match = re.search(sentences.pattern(row), text) if fixed(row) > 8 else None
             if not match or any(match.start() >= a and match.start() < b and fixed(row) < 40
                                 for a, b in taken):
                 continue
@@ -407,9 +410,11 @@ def pieces(row):
 
 
 def mentions(path, row, known):
-    """Whether the test has a part of the sentence that no other has."""
+    """Whether the test has the sentence, or at least a part that no other has."""
     with open(path, encoding="utf-8") as file:
-        text = re.sub(r"\\(.)", r"\1", file.read())
+        text = re.sub(r"\\(.)", r"\1", re.sub(r'"\n\s+"', "", file.read()))
+    if f'"{row}"' in text:
+        return True
     others = [pieces(other) for other in known if other != row]
     return any(piece in text and not any(piece in other for other in others)
                for piece in pieces(row))
