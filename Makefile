@@ -154,12 +154,17 @@ check-package: package-deps guest-tools
 	tests/package/run.sh
 
 # What guests run besides Sluice itself.
-guest-tools: $(B)/tests/blockcmp $(B)/tests/oddread $(B)/tests/tamper $(B)/tests/kmod-test
+guest-tools: $(addprefix $(B)/tests/,blockcmp oddread tamper kmod-test faults.so)
 
 $(addprefix $(B)/tests/,blockcmp oddread tamper): $(B)/tests/%: tests/guest/%.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
 	@$(CC) $(ALL_CFLAGS) -o $@ $< -lpthread
+
+$(B)/tests/faults.so: tests/unit/faults.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) $(ALL_CFLAGS) -fPIC -shared -o $@ $<
 
 $(B)/tests/kmod-test: $(wildcard tests/guest/kmod-*.[ch] tests/guest/puppet.[ch])
 	@mkdir -p $(@D)

@@ -85,10 +85,11 @@ static const char *probe(int fd, const char **error)
 	blkid_probe_set_superblocks_flags(pr, BLKID_SUBLKS_TYPE);
 	blkid_probe_enable_partitions(pr, 1);
 	ret = blkid_do_safeprobe(pr);
-	if (ret == -1)
-		*error = "cannot be read";
-	else if (ret == -2)
+	/* Documented is -1, but it is the error where a read failed. */
+	if (ret == -2)
 		type = "several signatures at once";
+	else if (ret < 0)
+		*error = "cannot be read";
 	else if (!ret && !blkid_probe_lookup_value(pr, "TYPE", &type, NULL))
 		;
 	else if (!ret && !blkid_probe_lookup_value(pr, "PTTYPE", &type, NULL))

@@ -8,7 +8,8 @@
  *
  * with the name of a function below, a pattern as of fnmatch(3) for the path that it is
  * about or that its descriptor has ("#" and the number of an ioctl follow), an error as a
- * number, and how many calls go well before.
+ * number, and how many calls go well before. CALL may be "answer", too: of an ioctl, which
+ * succeeds, but with zero in the four bytes of its answer at that offset, plus one.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -124,12 +125,18 @@ int ioctl(int fd, unsigned long request, ...)
 	char path[PATH_MAX], object[PATH_MAX + 16];
 	va_list args;
 	void *arg;
+	int ret;
 
 	va_start(args, request);
 	arg = va_arg(args, void *);
 	va_end(args);
 	snprintf(object, sizeof(object), "%s#%lu", of_fd(fd, path), _IOC_NR(request));
-	return fails("ioctl", object) ? -1 : REAL(ioctl)(fd, request, arg);
+	if (fails("ioctl", object))
+		return -1;
+	ret = REAL(ioctl)(fd, request, arg);
+	if (!ret && fails("answer", object))
+		memset((char *)arg + errno - 1, 0, 4);
+	return ret;
 }
 
 int nbd_supports_tls(void *handle)
