@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <link.h>
 #include <malloc.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,8 +20,17 @@
 /*
  * Code and variables at once, tables when they are first looked at: one library that
  * comes with libnbd has 30 MiB of them about Unicode, of which nothing here uses any.
- * Our own are few.
+ * Our own are few. Arm's linker puts tables into the segment of the code: one that is
+ * larger than any library's code is taken for tables.
  */
+#define MOST_CODE	((size_t)8 << 20)
+
+static bool is_table(const ElfW(Phdr) *segment)
+{
+	return !(segment->p_flags & (PF_X | PF_W)) ||
+	       (!(segment->p_flags & PF_W) && segment->p_memsz > MOST_CODE);
+}
+
 static int lock_object(struct dl_phdr_info *info, size_t size, void *failed)
 {
 	uintptr_t page = sysconf(_SC_PAGESIZE), start;
@@ -29,8 +39,7 @@ static int lock_object(struct dl_phdr_info *info, size_t size, void *failed)
 	for (int i = 0; i < info->dlpi_phnum; i++) {
 		ElfW(Phdr) segment = info->dlpi_phdr[i];
 
-		if (segment.p_type != PT_LOAD ||
-		    (*info->dlpi_name && !(segment.p_flags & (PF_X | PF_W))))
+		if (segment.p_type != PT_LOAD || (*info->dlpi_name && is_table(&segment)))
 			continue;
 		start = info->dlpi_addr + segment.p_vaddr;
 		if (mlock((void *)(start & -page), (start & (page - 1)) + segment.p_memsz) < 0)
