@@ -79,16 +79,17 @@ void sluice_map_load_page(struct sluice_map *map, u64 page, const u64 *words)
 
 bool sluice_map_resident(const struct sluice_map *map, u64 block, u64 blocks)
 {
-	u64 region = sluice_region(block), last = sluice_region(block + blocks - 1);
+	u64 end = block + blocks - 1, region = sluice_region(block), last = sluice_region(end);
+	u64 mask = ~0ULL << block % SLUICE_REGION_BLOCKS;
 
-	for (; region <= last; region++) {
-		u64 mask = sluice_region_mask(region, block, blocks);
-
+	/* Not by sluice_region_mask(): every host request comes here. */
+	for (; region < last; region++, mask = ~0ULL)
 		/* Acquire: the data below a set bit was written before. */
 		if (mask & ~smp_load_acquire(&map->words[region]))
 			return false;
-	}
-	return true;
+	mask &= ~0ULL >> (SLUICE_REGION_BLOCKS - 1 - end % SLUICE_REGION_BLOCKS);
+	/* Acquire: as above. */
+	return !(mask & ~smp_load_acquire(&map->words[region]));
 }
 
 u64 sluice_map_run(const struct sluice_map *map, u64 block, u64 blocks, bool *resident)
