@@ -25,10 +25,9 @@
  */
 #define MOST_CODE	((size_t)8 << 20)
 
-static bool is_table(const ElfW(Phdr) *segment)
+static bool is_tables(unsigned int flags, size_t size)
 {
-	return !(segment->p_flags & (PF_X | PF_W)) ||
-	       (!(segment->p_flags & PF_W) && segment->p_memsz > MOST_CODE);
+	return !(flags & PF_W) && (!(flags & PF_X) || size > MOST_CODE);
 }
 
 static int lock_object(struct dl_phdr_info *info, size_t size, void *failed)
@@ -39,7 +38,9 @@ static int lock_object(struct dl_phdr_info *info, size_t size, void *failed)
 	for (int i = 0; i < info->dlpi_phnum; i++) {
 		ElfW(Phdr) segment = info->dlpi_phdr[i];
 
-		if (segment.p_type != PT_LOAD || (*info->dlpi_name && is_table(&segment)))
+		if (segment.p_type != PT_LOAD)
+			continue;
+		if (*info->dlpi_name && is_tables(segment.p_flags, segment.p_memsz))
 			continue;
 		start = info->dlpi_addr + segment.p_vaddr;
 		if (mlock((void *)(start & -page), (start & (page - 1)) + segment.p_memsz) < 0)
