@@ -4,6 +4,10 @@
  * one: its snapshot of the map is taken after all of them were submitted. They
  * cannot join the running one, whose snapshot may be older than what they are
  * to make durable.
+ *
+ * Rounds are a worker's, which may sleep. But the usual flush is of a host that waits for
+ * it alone, with one page to write: it has a round of its own, without waking the worker
+ * up before it and at its end.
  */
 #include <linux/completion.h>
 
@@ -27,6 +31,30 @@ void sluice_flush_init_device(struct sluice_device *dev)
 	INIT_DELAYED_WORK(&dev->sync_work, sync_work);
 }
 
+/* The right to a round, which store.c has one of at a time. */
+static bool begin_round(struct sluice_device *dev)
+{
+	lockdep_assert_held(&dev->work_lock);
+	if (dev->round)
+		return false;
+	dev->round = true;
+	return true;
+}
+
+static void end_round(struct sluice_device *dev)
+{
+	unsigned long flags;
+	bool again;
+
+	spin_lock_irqsave(&dev->work_lock, flags);
+	dev->round = false;
+	again = dev->round_again;
+	dev->round_again = false;
+	spin_unlock_irqrestore(&dev->work_lock, flags);
+	if (again)
+		queue_work(dev->io_wq, &dev->flush_work);
+}
+
 static void round_work(struct work_struct *work)
 {
 	struct sluice_device *dev = container_of(work, struct sluice_device, flush_work);
@@ -34,20 +62,24 @@ static void round_work(struct work_struct *work)
 	struct bio_list pre, post;
 	LIST_HEAD(waiters);
 	struct bio *bio;
-	int err;
+	int err = 0;
 
 	spin_lock_irq(&dev->work_lock);
+	if (!begin_round(dev)) {
+		dev->round_again = true;
+		spin_unlock_irq(&dev->work_lock);
+		return;
+	}
 	pre = dev->flush_pre;
 	post = dev->flush_post;
 	bio_list_init(&dev->flush_pre);
 	bio_list_init(&dev->flush_post);
 	list_splice_init(&dev->flush_waiters, &waiters);
 	spin_unlock_irq(&dev->work_lock);
-	if (bio_list_empty(&pre) && bio_list_empty(&post) && list_empty(&waiters) &&
-	    !sluice_map_any_volatile(&dev->map))
-		return;
-
-	err = sluice_store_sync(dev);
+	if (!bio_list_empty(&pre) || !bio_list_empty(&post) || !list_empty(&waiters) ||
+	    sluice_map_any_volatile(&dev->map))
+		err = sluice_store_sync(dev);
+	end_round(dev);
 
 	while ((bio = bio_list_pop(&post))) {
 		sluice_bio_note_error(bio, err ? BLK_STS_IOERR : BLK_STS_OK);
@@ -79,9 +111,44 @@ static void add_bio(struct sluice_device *dev, struct bio_list *list, struct bio
 	queue_work(dev->io_wq, &dev->flush_work);
 }
 
+static void round_done(struct sluice_device *dev, int err)
+{
+	struct bio *bio = dev->rounding;
+
+	end_round(dev);
+	if (err)
+		/* For the worker's, which fails for all: that may sleep. */
+		add_bio(dev, &dev->flush_post, bio);
+	sluice_inflight_put(dev, &dev->parts);
+	if (!err)
+		bio_endio(bio);
+}
+
+/* Nobody is overtaken: who waits for the worker's round gets that first. */
+static bool round_here(struct sluice_device *dev, struct bio *bio)
+{
+	unsigned long flags;
+	bool begun;
+
+	spin_lock_irqsave(&dev->work_lock, flags);
+	begun = bio_list_empty(&dev->flush_pre) && bio_list_empty(&dev->flush_post) &&
+		list_empty(&dev->flush_waiters) && begin_round(dev);
+	spin_unlock_irqrestore(&dev->work_lock, flags);
+	if (!begun)
+		return false;
+	dev->rounding = bio;
+	atomic_inc(&dev->parts);
+	if (sluice_store_sync_one(dev, round_done))
+		return true;
+	end_round(dev);
+	sluice_inflight_put(dev, &dev->parts);
+	return false;
+}
+
 void sluice_flush_then_resume(struct sluice_device *dev, struct bio *bio)
 {
-	add_bio(dev, &dev->flush_pre, bio);
+	if (bio_sectors(bio) || !round_here(dev, bio))
+		add_bio(dev, &dev->flush_pre, bio);
 }
 
 void sluice_flush_then_end(struct sluice_device *dev, struct bio *bio)

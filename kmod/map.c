@@ -234,6 +234,14 @@ bool sluice_map_any_volatile(struct sluice_map *map)
 	return any;
 }
 
+static void take_dirty(struct sluice_map *map, u64 page)
+{
+	__clear_bit(page, map->dirty);
+	__set_bit(page, map->syncing);
+	map->ndirty--;
+	map->nsyncing++;
+}
+
 unsigned int sluice_map_take_dirty(struct sluice_map *map, u64 *from, u64 *pages,
 				   unsigned int max)
 {
@@ -242,15 +250,27 @@ unsigned int sluice_map_take_dirty(struct sluice_map *map, u64 *from, u64 *pages
 
 	spin_lock_irqsave(&map->dirty_lock, flags);
 	while (n < max && (page = find_next_bit(map->dirty, map->pages, page)) < map->pages) {
-		__clear_bit(page, map->dirty);
-		__set_bit(page, map->syncing);
-		map->ndirty--;
-		map->nsyncing++;
+		take_dirty(map, page);
 		pages[n++] = page++;
 	}
 	spin_unlock_irqrestore(&map->dirty_lock, flags);
 	*from = page;
 	return n;
+}
+
+bool sluice_map_take_only_dirty(struct sluice_map *map, u64 *page)
+{
+	unsigned long flags;
+	bool only;
+
+	spin_lock_irqsave(&map->dirty_lock, flags);
+	only = map->ndirty == 1;
+	if (only) {
+		*page = find_next_bit(map->dirty, map->pages, 0);
+		take_dirty(map, *page);
+	}
+	spin_unlock_irqrestore(&map->dirty_lock, flags);
+	return only;
 }
 
 void sluice_map_copy_page(const struct sluice_map *map, u64 page, u64 *words)

@@ -121,6 +121,8 @@ bool sluice_map_any_volatile(struct sluice_map *map);
  */
 unsigned int sluice_map_take_dirty(struct sluice_map *map, u64 *from, u64 *pages,
 				   unsigned int max);
+/* The same where just one page is dirty; false otherwise. */
+bool sluice_map_take_only_dirty(struct sluice_map *map, u64 *page);
 void sluice_map_copy_page(const struct sluice_map *map, u64 page, u64 *words);
 void sluice_map_put_dirty(struct sluice_map *map, const u64 *pages, unsigned int n);
 

@@ -41,6 +41,7 @@
 
 struct file;
 struct io_uring_cmd;
+struct sluice_device;
 struct vm_area_struct;
 
 #define SLUICE_BLOCK_SECTORS (SLUICE_BLOCK_SIZE >> SECTOR_SHIFT)
@@ -70,6 +71,13 @@ struct sluice_store {
 	u64 *sequence;			/* of each map page's newest copy */
 	void *buffer;			/* SLUICE_ROUND_PAGES encoded pages */
 	struct sluice_store_io *ios;	/* as many bios */
+
+	/* A round of one page; lost: why it failed, which the next one says. */
+	u64 only;
+	int step, lost;
+	bool fua;
+	void (*only_done)(struct sluice_device *dev, int err);
+	struct work_struct only_work;
 };
 
 struct sluice_counters {
@@ -126,6 +134,9 @@ struct sluice_device {
 	struct bio_list flush_pre;	/* flush, then go on */
 	struct bio_list flush_post;	/* flush, then end */
 	struct list_head flush_waiters;
+	struct bio *rounding;		/* who has a round of his own */
+	bool round;			/* there is one */
+	bool round_again;		/* the worker has found it so */
 	struct work_struct kick_work;
 	struct work_struct defer_work;
 	struct work_struct defer_local_work;
@@ -233,6 +244,12 @@ int sluice_store_load(struct sluice_device *dev, u64 *damaged);
 int sluice_store_write_super(struct sluice_device *dev);
 /* One round: every bit set before the call is durable after it. One at a time. */
 int sluice_store_sync(struct sluice_device *dev);
+/*
+ * Begins the same where just one page is dirty, without sleeping; false: it cannot. done()
+ * is called in any context; after an error sluice_store_sync() fails, and the device.
+ */
+bool sluice_store_sync_one(struct sluice_device *dev,
+			   void (*done)(struct sluice_device *dev, int err));
 
 /* attach.c: a daemon's hold on a device. */
 struct sluice_attachment {

@@ -31,16 +31,23 @@ struct sluice_store_io {
 	struct bio_vec vec;
 };
 
+/* Of a round of one page. */
+enum { FLUSH_DATA, WRITE_PAGE, FLUSH_PAGE };
+
 struct round_wait {
 	struct completion done;
 	atomic_t pending;
 	blk_status_t status;
 };
 
+static void only_work(struct work_struct *work);
+static void only_ended(struct bio *bio);
+
 int sluice_store_init(struct sluice_store *store)
 {
 	u64 i;
 
+	INIT_WORK(&store->only_work, only_work);
 	store->sequence = kvmalloc_array(store->layout.map_pages, sizeof(u64), GFP_KERNEL);
 	/* Behind the pages: the round's copy of a page's words, a superblock. */
 	store->buffer = vmalloc((SLUICE_ROUND_PAGES + 2) * SLUICE_MEDIA_BYTES);
@@ -261,6 +268,31 @@ static void page_written(struct bio *bio)
 		complete(&wait->done);
 }
 
+/* The i-th page of the round: its bits, for the slot that is the older one. */
+static void prepare_page(struct sluice_device *dev, unsigned int i, u64 page)
+{
+	struct sluice_store *store = &dev->store;
+	/* One round at a time: too large for a stack. */
+	u64 *words = store->buffer + SLUICE_ROUND_PAGES * SLUICE_MEDIA_BYTES;
+
+	sluice_map_copy_page(&dev->map, page, words);
+	sluice_page_encode(store->buffer + i * SLUICE_MEDIA_BYTES, store->super.uuid, page,
+			   store->sequence[page] + 1, words);
+}
+
+static struct bio *page_bio(struct sluice_device *dev, unsigned int i, u64 page, blk_opf_t opf)
+{
+	struct sluice_store *store = &dev->store;
+	struct sluice_store_io *io = &store->ios[i];
+	u64 seq = store->sequence[page] + 1;
+
+	bio_init(&io->bio, dev->local, &io->vec, 1, opf);
+	io->bio.bi_iter.bi_sector =
+		(store->layout.slot_offset[seq & 1] + page * SLUICE_MEDIA_BYTES) >> SECTOR_SHIFT;
+	sluice_local_add(&io->bio, store->buffer + i * SLUICE_MEDIA_BYTES, SLUICE_MEDIA_BYTES);
+	return &io->bio;
+}
+
 static int write_pages(struct sluice_device *dev, const u64 *pages, unsigned int n, blk_opf_t opf)
 {
 	struct sluice_store *store = &dev->store;
@@ -269,18 +301,11 @@ static int write_pages(struct sluice_device *dev, const u64 *pages, unsigned int
 
 	init_completion(&wait.done);
 	for (i = 0; i < n; i++) {
-		struct sluice_store_io *io = &store->ios[i];
-		void *buf = store->buffer + i * SLUICE_MEDIA_BYTES;
-		u64 seq = store->sequence[pages[i]] + 1;
+		struct bio *bio = page_bio(dev, i, pages[i], opf);
 
-		bio_init(&io->bio, dev->local, &io->vec, 1, opf);
-		io->bio.bi_iter.bi_sector =
-			(store->layout.slot_offset[seq & 1] + pages[i] * SLUICE_MEDIA_BYTES) >>
-			SECTOR_SHIFT;
-		sluice_local_add(&io->bio, buf, SLUICE_MEDIA_BYTES);
-		io->bio.bi_end_io = page_written;
-		io->bio.bi_private = &wait;
-		submit_bio(&io->bio);
+		bio->bi_end_io = page_written;
+		bio->bi_private = &wait;
+		submit_bio(bio);
 	}
 	wait_for_completion_io(&wait.done);
 	for (i = 0; i < n; i++) {
@@ -292,18 +317,18 @@ static int write_pages(struct sluice_device *dev, const u64 *pages, unsigned int
 }
 
 /* A host's own flush that failed beside a round may have been told of its data. */
+static int flushed(struct sluice_device *dev, int err)
+{
+	return err ?: READ_ONCE(dev->flush_lost) ? -EIO : 0;
+}
+
 static int flush_local(struct sluice_device *dev)
 {
-	int err = blkdev_issue_flush(dev->local);
-
-	return err ?: READ_ONCE(dev->flush_lost) ? -EIO : 0;
+	return flushed(dev, blkdev_issue_flush(dev->local));
 }
 
 int sluice_store_sync(struct sluice_device *dev)
 {
-	struct sluice_store *store = &dev->store;
-	/* One round at a time, on one worker: too large for its stack. */
-	u64 *words = store->buffer + SLUICE_ROUND_PAGES * SLUICE_MEDIA_BYTES;
 	u64 pages[SLUICE_ROUND_PAGES];
 	bool fua = bdev_fua(dev->local);
 	u64 from = 0;
@@ -312,16 +337,14 @@ int sluice_store_sync(struct sluice_device *dev)
 
 	if (READ_ONCE(dev->flush_lost))
 		sluice_device_fail(dev, "flushing its local disk", -EIO);
+	if (dev->store.lost)
+		sluice_device_fail(dev, "writing its residency map", dev->store.lost);
 	if (READ_ONCE(dev->failed))
 		return -EIO;
 	do {
 		n = sluice_map_take_dirty(&dev->map, &from, pages, SLUICE_ROUND_PAGES);
-		for (i = 0; i < n; i++) {
-			sluice_map_copy_page(&dev->map, pages[i], words);
-			sluice_page_encode(store->buffer + i * SLUICE_MEDIA_BYTES,
-					   store->super.uuid, pages[i],
-					   store->sequence[pages[i]] + 1, words);
-		}
+		for (i = 0; i < n; i++)
+			prepare_page(dev, i, pages[i]);
 		err = flush_local(dev);
 		/*
 		 * A single page goes with FUA where the disk has it: a second
@@ -343,4 +366,70 @@ int sluice_store_sync(struct sluice_device *dev)
 	if (total)
 		atomic64_inc(&dev->count.flush_rounds);
 	return 0;
+}
+
+/*
+ * A round of one page goes from submission to completion of three requests, or two: only
+ * the second and third have to be submitted by a worker, and nobody waits there. As one
+ * request with REQ_PREFLUSH and REQ_FUA it would need no worker of ours, but dm and md
+ * write the data of such a request even where its flush has failed.
+ */
+static void only_submit(struct sluice_device *dev)
+{
+	struct sluice_store *store = &dev->store;
+	struct bio *bio = &store->ios[0].bio;
+
+	if (store->step == WRITE_PAGE)
+		page_bio(dev, 0, store->only, REQ_OP_WRITE | REQ_SYNC | REQ_META |
+			 (store->fua ? REQ_FUA : 0));
+	else
+		bio_init(bio, dev->local, NULL, 0, REQ_OP_WRITE | REQ_SYNC | REQ_PREFLUSH);
+	bio->bi_end_io = only_ended;
+	bio->bi_private = dev;
+	submit_bio_noacct(bio);
+}
+
+static void only_work(struct work_struct *work)
+{
+	only_submit(container_of(work, struct sluice_device, store.only_work));
+}
+
+static void only_ended(struct bio *bio)
+{
+	struct sluice_device *dev = bio->bi_private;
+	struct sluice_store *store = &dev->store;
+	int err = blk_status_to_errno(bio->bi_status);
+
+	bio_uninit(bio);
+	if (store->step != WRITE_PAGE)
+		err = flushed(dev, err);
+	if (!err && store->step != (store->fua ? WRITE_PAGE : FLUSH_PAGE)) {
+		store->step++;
+		queue_work(dev->io_wq, &store->only_work);
+		return;
+	}
+	trace_sluice_sync(dev->index, 1, err);
+	store->lost = err;
+	if (!err) {
+		store->sequence[store->only]++;
+		sluice_map_put_dirty(&dev->map, &store->only, 1);
+		atomic64_inc(&dev->count.flush_rounds);
+	}
+	store->only_done(dev, err);
+}
+
+bool sluice_store_sync_one(struct sluice_device *dev,
+			   void (*done)(struct sluice_device *dev, int err))
+{
+	struct sluice_store *store = &dev->store;
+
+	if (READ_ONCE(dev->flush_lost) || READ_ONCE(dev->failed) || store->lost ||
+	    !sluice_map_take_only_dirty(&dev->map, &store->only))
+		return false;
+	prepare_page(dev, 0, store->only);
+	store->step = FLUSH_DATA;
+	store->fua = bdev_fua(dev->local);
+	store->only_done = done;
+	only_submit(dev);
+	return true;
 }

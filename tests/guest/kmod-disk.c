@@ -347,6 +347,33 @@ static void inv20_failed_flush_beside_round(void)
 	dm_remove();
 }
 
+/* A flush that has a round of its own; another one, and the timer, come meanwhile. */
+static void inv9_flush_beside_own_round(void)
+{
+	uint64_t rounds;
+	struct puppet p;
+	struct io one, two;
+
+	start_bad(&p, "linear");
+	CHECK(io_do(p.dev, IO_SYNC, 0, 0, NULL) == 0);
+	dm_swap(0, disk_bytes(disk) / 512, "slow-flush");
+	rounds = puppet_stat(&p).flush_rounds;
+	CHECK(puppet_commit(&p, 100, 1) == 1);
+	usleep(500000);
+	io_start(&one, p.dev, IO_SYNC, 0, 0, NULL);
+	CHECK(!io_done(&one, 100));
+	CHECK(puppet_commit(&p, 200, 1) == 1);
+	io_start(&two, p.dev, IO_SYNC, 0, 0, NULL);
+	CHECK(io_wait(&one) == 0 && io_wait(&two) == 0);
+	CHECK(puppet_stat(&p).dirty_pages == 0 && puppet_stat(&p).flush_rounds >= rounds + 2);
+	dm_swap(0, 8, "linear");
+	puppet_stop(&p);
+	reopen(&p);
+	CHECK(puppet_resident(&p, 100) && puppet_resident(&p, 200));
+	puppet_stop(&p);
+	dm_remove();
+}
+
 static void inv20_failed_map_write(void)
 {
 	uint8_t *w = buffer(BLK);
@@ -473,6 +500,7 @@ const struct kmod_test disk_tests[] = {
 	T(inv20_failed_flush_of_timer),
 	T(inv20_failed_flush_passed_on),
 	T(inv20_failed_flush_beside_round),
+	T(inv9_flush_beside_own_round),
 	T(inv20_failed_map_write),
 	T(inv16_failed_superblock),
 	T(inv14_failed_format),

@@ -541,6 +541,31 @@ START_TEST(take_from_cursor)
 }
 END_TEST
 
+START_TEST(take_the_only_one)
+{
+	u64 page = 7;
+
+	start(130 * SLUICE_PAGE_BLOCKS);
+	ck_assert(!sluice_map_take_only_dirty(&map, &page));
+	set_blocks(129 * SLUICE_PAGE_BLOCKS + 3, 1);
+	set_blocks(64 * SLUICE_PAGE_BLOCKS, 1);
+	ck_assert(!sluice_map_take_only_dirty(&map, &page));
+	ck_assert_uint_eq(page, 7);
+	ck_assert_uint_eq(map.ndirty, 2);
+	sluice_map_destroy(&map);
+
+	start(130 * SLUICE_PAGE_BLOCKS);
+	set_blocks(129 * SLUICE_PAGE_BLOCKS + 3, 1);
+	ck_assert(sluice_map_take_only_dirty(&map, &page));
+	ck_assert_uint_eq(page, 129);
+	ck_assert(sluice_map_volatile(&map, 129 * SLUICE_PAGE_BLOCKS + 3, 1));
+	ck_assert(!sluice_map_take_only_dirty(&map, &page));
+	sluice_map_put_dirty(&map, &page, 1);
+	ck_assert(!sluice_map_any_volatile(&map));
+	sluice_map_destroy(&map);
+}
+END_TEST
+
 static void *release_first_block(void *arg)
 {
 	LIST_HEAD(woken);
@@ -605,6 +630,7 @@ int main(void)
 	tcase_add_test(tcase, volatile_until_put);
 	tcase_add_test(tcase, dirty_again_while_syncing);
 	tcase_add_test(tcase, nothing_set_is_not_dirty);
+	tcase_add_test(tcase, take_the_only_one);
 	tcase_add_test(tcase, take_from_cursor);
 	tcase_add_test(tcase, inv10_visible_bit_is_volatile);
 	suite_add_tcase(suite, tcase);
