@@ -155,3 +155,11 @@ requests() {
 		printf "%d;%.1f;%.1f\n", n, ($1 * $2 + $3 * $4) / n, 1000000 / n
 	}')
 }
+
+# flushed DISK OPTION...: writes with a flush after each; FLUSHED is the mean time of both. Of
+# what fio measures: all of it together it tells in whole ms, which is 8 us each.
+flushed() {
+	fio --name=r --filename="$1" --rw=write:60k --bs=4k --direct=1 --ioengine=psync --fsync=1 \
+		--output-format=json --output=/tmp/fio "${@:2}"
+	FLUSHED=$(jq '.jobs[0] | (.write.lat_ns.mean + .sync.lat_ns.mean) / 100 | round / 10' /tmp/fio)
+}
