@@ -31,7 +31,7 @@ names=("$@")
 # a kernel that checks itself takes three times as long for them.
 flavour_of() {
 	case $1 in
-	sources-* | deploy-daemon | refusals | messages | profile | operator | service | eta) echo "${KERNEL_FLAVOUR:-plain}" ;;
+	sources-* | deploy-daemon | refusals | messages-* | profile | operator | service | eta) echo "${KERNEL_FLAVOUR:-plain}" ;;
 	*) echo "${KERNEL_FLAVOUR:-kasan}" ;;
 	esac
 }
@@ -41,7 +41,7 @@ flavour_of() {
 cpus_of() {
 	case ${KERNEL_FLAVOUR:-}:$1 in
 	kcsan:*) echo 2 ;;
-	*:refusals | *:messages | *:deploy-daemon | *:sources-* | *:profile | *:operator | *:service) echo 1 ;;
+	*:refusals | *:messages-* | *:deploy-daemon | *:sources-* | *:profile | *:operator | *:service) echo 1 ;;
 	*) echo 2 ;;
 	esac
 }
@@ -145,7 +145,8 @@ guest deploy-daemon --memory 3072 --disk "$small" --disk new:36M -- tests/guest/
 	source_lost paused
 guest refusals --memory 3072 --disk "$disk" --disk new:68M --disk new:16M -- \
 	tests/guest/refusals.sh
-guest messages --disk "$disk" -- tests/guest/messages.py
+guest messages-disks --disk "$disk" -- tests/guest/messages-disks.py
+guest messages-running --disk "$disk" -- tests/guest/messages-running.py
 guest faults --memory 3072 ${SLUICE_STRESS:+--append kmemleak=on} --disk "$disk" --disk new:68M -- \
 	tests/guest/faults.sh inv22_unreadable_source inv20_metadata inv15_changing_image \
 	${SLUICE_STRESS:+inv21_local_disk inv28_silent_daemon}

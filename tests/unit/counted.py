@@ -18,7 +18,7 @@ def check(name, good, detail=""):
         passed += 1
     else:
         failed += 1
-        print(f"FAILED: {name} {detail}")
+        print(f"FAILED: {name} {detail}", flush=True)
 
 
 def finish():

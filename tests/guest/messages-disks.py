@@ -1,61 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""In a guest: /dev/vda is an image. What a real sluiced with the real module says of disks and
-deployments that it cannot use. Last line: "N passed, N failed"."""
+"""In a guest: what a real sluiced with the real module says of images and local disks that it
+cannot use. Last line: "N passed, N failed"."""
 
-import contextlib
 import errno
-import fcntl
 import json
 import os
-import random
 import struct
-import subprocess
-import sys
 
-TOP = os.environ["SLUICE_TOP"]
-sys.path.insert(0, TOP + "/tests/unit")
-# pylint: disable=wrong-import-position
+from disks import CONTROL, FRESH, IMAGE, MIB, close_devices, disk, mapped, run, set_up
 from counted import finish
 from provoke import daemon, says
-
-os.environ["DM_DISABLE_UDEV"] = "1"
-MIB = 1 << 20
-IMAGE = "/tmp/image"
-FRESH = {"source": "file:" + IMAGE, "format": True, "force": True, "paused": True}
-# As in the uapi header.
-CONTROL, OPEN, CLOSE, SET, SYNC = "*/sluice-control", 1, 2, 17, 18
-
-
-def run(*words, **more):
-    return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, **more).stdout.strip()
-
-
-def disk(name, size=8 * MIB, *options):
-    """A blank one; its file and its node."""
-    path = "/tmp/disk-" + name
-    with open(path, "wb") as file:
-        file.truncate(size)
-    return path, run("losetup", "--find", "--show", *options, path)
-
-
-def close_devices():
-    """Those that daemons have left."""
-    for entry in os.listdir("/sys/block"):
-        if entry.startswith("sluice"):
-            with open("/dev/sluice-control", "r+b") as control:
-                fcntl.ioctl(control, 1 << 30 | 24 << 16 | 0xb5 << 8 | CLOSE,
-                            struct.pack("IIQQ", int(entry[6:]), 0, 0, 0))
-
-
-@contextlib.contextmanager
-def mapped(name, *table):
-    """A device of these parts."""
-    run("dmsetup", "create", name, input="\n".join(table))
-    try:
-        yield "/dev/mapper/" + name
-    finally:
-        run("dmsetup", "remove", "--retry", name)
 
 
 def crc32c(data):
@@ -170,10 +125,7 @@ def changed_meanwhile():
                "as large, or another disk.")
 
 
-run("modprobe", "-a", "loop", "dm-mod")
-run("insmod", os.environ["SLUICE_KO"])
-with open(IMAGE, "wb") as image:
-    image.write(random.Random(1).randbytes(MIB))
+set_up()
 for part in images_and_disks, unreadable_disks, damaged_disks, changed_meanwhile:
     part()
 run("rmmod", "sluice")
