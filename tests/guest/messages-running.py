@@ -160,7 +160,7 @@ def source_fails():
             check("a server", until(lambda port=port: not socket.socket().connect_ex(
                 ("127.0.0.1", port))))
         deploy(d, node, source=["nbd://127.0.0.1:10809/", "nbd://127.0.0.1:10810/"],
-               deadline_ms=4000)
+               deadline_ms=12000)
         servers[0].send_signal(signal.SIGSTOP)
         with reader(200) as host:
             d.logs("The source ... lets the host wait; trying another one.")
@@ -187,6 +187,7 @@ def namespaces():
     with daemon(rules=[]) as d:
         says("The subsystem ... has several namespaces (..., ... ...): name one with ?nsid=N.",
              d.call("Check", source=two))
+        says("The subsystem ... has no namespace ....", d.call("Check", source=two + "?nsid=7"))
         says("The subsystem ... has no namespace.",
              d.call("Check", source=f"nvme-tcp://{SERVER}/{NQN}none"))
         d.fail(f"ioctl /dev/nvme[0-9]#* {errno.EIO}")

@@ -65,11 +65,11 @@ refuse "address that does not answer" 5 'source at 10\.77\.0\.99 port 4420 does 
 	--source "nvme-tcp://10.77.0.99:4420/$IMAGE_NQN" --local /dev/vdb --format
 refuse "wrong NQN" 5 'does not give us nqn\.2026-01\.org\.sluice\.test:nosuch' \
 	--source "nvme-tcp://10.77.0.1:4420/nqn.2026-01.org.sluice.test:nosuch" --local /dev/vdb --format
-refuse "wrong namespace" 5 'has no namespace 77' \
+refuse "wrong namespace" 5 'The subsystem [^ ]* has no namespace 77\.' \
 	--source "nvme-tcp://10.77.0.1:4420/$IMAGE_NQN?nsid=77" --local /dev/vdb --format
 refuse "missing file" 5 'source /nosuch cannot be opened' --source file:/nosuch --local /dev/vdb --format
 refuse "bad URI" 2 'gopher' --source gopher://x/y --local /dev/vdb --format
-refuse "local disk too small" 7 '/dev/vdc is too small' --source "$source" --local /dev/vdc --format
+refuse "local disk too small" 7 '/dev/vdc is too small: it has [0-9]+ bytes, the image' --source "$source" --local /dev/vdc --format
 refuse "no such local disk" 7 'local disk /dev/nosuch cannot be found' --source "$source" --local /dev/nosuch --format
 refuse "local disk is a file" 7 'local disk /etc/passwd is no block device' --source "$source" --local /etc/passwd --format
 refuse "blank disk without --format" 9 'holds no deployment: deploy with --format' --source "$source" --local /dev/vdb
@@ -80,7 +80,7 @@ refuse "no PCI endpoint controller" 13 '/sys/class/pci_epc' --source "$source" -
 	--export pci
 
 mke2fs -q -F /dev/vdb
-refuse "a file system" 8 'The local disk /dev/vdb holds data \(' --source "$source" --local /dev/vdb --format
+refuse "a file system" 8 'The local disk /dev/vdb holds data \(ext2\); nothing was changed\. Deploy with --force' --source "$source" --local /dev/vdb --format
 mkdir -p /tmp/m
 modprobe ext4
 mount -o ro /dev/vdb /tmp/m
@@ -89,7 +89,7 @@ umount /tmp/m
 echo 'label: gpt' | sfdisk -q /dev/vdb
 refuse "a partition table" 8 '/dev/vdb holds data' --source "$source" --local /dev/vdb --format
 blockdev --setro /dev/vdb
-refuse "a disk that is read-only" 7 'The local disk /dev/vdb is read-only' \
+refuse "a disk that is read-only" 7 'The local disk /dev/vdb is read-only\.' \
 	--source "$source" --local /dev/vdb --format --force
 blockdev --setrw /dev/vdb
 

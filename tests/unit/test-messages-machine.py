@@ -64,7 +64,7 @@ def module_and_disk():
 def initiator():
     """The node of the kernel's initiator is a file that takes everything, or no device at all."""
     node = DEV + "echo transport=%s,traddr=%s >/dev/nvme-fabrics\n"
-    names = "mount --bind /dev/null /etc/resolv.conf\n"
+    names = "[ ! -e /etc/resolv.conf ] || mount --bind /dev/null /etc/resolv.conf\n"
     hosts = f"mount -t tmpfs none /etc/nvme\necho {HOST} >/etc/nvme/hostnqn\n"
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

@@ -381,14 +381,18 @@ def provoked(rows):
     """{row: statuses}: of each thing that was said the rows that it has, the longest ones."""
     found = {}
     for text, status in said:
-        taken = []
+        taken, tail = [], len(text)
         for row in sorted(rows, key=fixed, reverse=True):
             match = re.search(sentences.pattern(row), text) if fixed(row) > 8 else None
-            if not match or any(match.start() >= a and match.start() < b and fixed(row) < 40
-                                for a, b in taken):
+            if not match or fixed(row) < 40 and any(
+                    a <= match.start() < b or row.startswith("...") and a < match.end() <= b
+                    for a, b in taken):
                 continue
             taken.append(match.span())
-            found.setdefault(row, set()).add(status)
+            # What follows another sentence has that one's status.
+            found.setdefault(row, set()).add(status if match.start() < tail else None)
+            if re.search(r"(?<!\.)\.\.\.$", row):
+                tail = min(tail, match.end())
     return found
 
 
@@ -397,7 +401,7 @@ def table():
     with open("Documentation/messages.rst", encoding="utf-8") as page:
         text = re.sub(r"\n  +", " ", page.read())
     return {m: (status, re.findall(r"\*([^*]+)\*", tests)) for m, status, tests in
-            re.findall(r"^- ``(.+?)`` — ([^;]+); ([^.]*(?:\*[^*]+\*[^.*]*)*)\.", text, re.M)}
+            re.findall(r"^- ``(.+?)`` — ([^;]+); (no test|\*[^*]+\*)\.", text, re.M)}
 
 
 def words(status):
@@ -410,11 +414,11 @@ def pieces(row):
 
 
 def mentions(path, row, known):
-    """Whether the test has the sentence, or at least a part that no other has."""
+    """Whether the test, in Python, has the sentence, or else a part that no other has."""
     with open(path, encoding="utf-8") as file:
         text = re.sub(r"\\(.)", r"\1", re.sub(r'"\n\s+"', "", file.read()))
-    if f'"{row}"' in text:
-        return True
+    if path.endswith(".py"):
+        return f'"{row}"' in text
     others = [pieces(other) for other in known if other != row]
     return any(piece in text and not any(piece in other for other in others)
                for piece in pieces(row))
