@@ -369,10 +369,10 @@ int sluice_store_sync(struct sluice_device *dev)
 }
 
 /*
- * A round of one page goes from submission to completion of three requests, or two: only
- * the second and third have to be submitted by a worker, and nobody waits there. As one
- * request with REQ_PREFLUSH and REQ_FUA it would need no worker of ours, but dm and md
- * write the data of such a request even where its flush has failed.
+ * A round of one page is a flush, the page, and a flush where the disk has no FUA. The end
+ * of one is no place to submit the next: a worker does, and does not wait. As one request
+ * with REQ_PREFLUSH and REQ_FUA it would need none of ours, but dm writes the data of such
+ * a request even where its flush has failed.
  */
 static void only_submit(struct sluice_device *dev)
 {
