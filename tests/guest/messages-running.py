@@ -5,7 +5,9 @@ and exports that get into trouble. Last line: "N passed, N failed"."""
 
 import contextlib
 import errno
+import glob
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -20,6 +22,20 @@ from provoke import daemon, says
 INFO, COMPLETE, OFFER, HEARTBEAT, SET, SYNC = 0, 5, 6, 7, 17, 18
 SERVER, NQN = "10.77.0.1", "nqn.2026-01.org.sluice.test:"
 NVMET = "/sys/kernel/config/nvmet"
+
+# A controller of which nothing is behind its directory; the target is the kernel's.
+ENDPOINT = """
+mkdir -p /tmp/nvmet
+mount --bind /sys/kernel/config/nvmet /tmp/nvmet
+mount -t tmpfs none /sys/class
+mkdir -p /sys/class/pci_epc/one
+mount -t tmpfs none /sys/kernel/config
+cd /sys/kernel/config
+mkdir -p nvmet pci_ep/controllers/one pci_ep/functions/nvmet_pci_epf
+touch pci_ep/controllers/one/start
+mount --bind /tmp/nvmet nvmet
+mount --bind /tmp/kmsg /dev/kmsg
+"""
 
 
 def shell(script):
@@ -218,9 +234,35 @@ def exports():
         detach(d)
 
 
-set_up("nvmet", "nvmet-tcp", "nvme-tcp", "nvme-loop")
+def endpoint():
+    """The framework's part is played by us."""
+    _, node = disk("shown")
+    os.mkfifo("/tmp/kmsg")
+    with open("/tmp/kmsg", "r+b", buffering=0) as log, daemon(machine=ENDPOINT) as d:
+        deploy(d, node)
+        log.write(b"3,1,1,-;nvmet_pci_epf nvmet_pci_epf.0: no room for BAR 0\n")
+        functions = f"/proc/{d.process.pid}/root/sys/kernel/config/pci_ep/functions/nvmet_pci_epf/*"
+        with d.send("Export", name="d", kind="pci") as s:
+            check("a function", until(lambda: glob.glob(functions)))
+            made = glob.glob(functions)[0]
+            os.mkdir(made + "/new")
+            for name in ("deviceid", "msix_interrupts", "msi_interrupts", "new/portid", "new/mdts_kb",
+                         "new/subsysnqn"):
+                with open(f"{made}/{name}", "wb"):
+                    pass
+            os.rename(made + "/new", made + "/nvme")
+            says("The PCI endpoint controller ... does not take the NVMe function; the kernel says: "
+                 "....", s.recv(65536).decode())
+        shutil.rmtree(made)
+        says("The export failed in the kernel's PCI endpoint framework at ...: ....",
+             d.call("Export", name="d", kind="pci"))
+        # Which took down what was left of the first one.
+        detach(d)
+
+
+set_up("nvmet", "nvmet-tcp", "nvme-tcp", "nvme-loop", "nvmet-pci-epf")
 shell("storage_up 0ms 10gbit\nstorage_serve /dev/vda")
-for part in (kernel_refuses, of_another, disk_fails, source_fails, namespaces, exports):
+for part in (kernel_refuses, of_another, disk_fails, source_fails, namespaces, exports, endpoint):
     if part.__name__ in (sys.argv[1:] or part.__name__):
         part()
 run("rmmod", "sluice")
