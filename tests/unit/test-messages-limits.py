@@ -8,6 +8,7 @@ import errno
 import signal
 import socket
 import subprocess
+import time
 
 from counted import check, finish, until
 from provoke import daemon, says
@@ -58,7 +59,10 @@ def hanging_job():
     with socket.create_server(("127.0.0.1", 0)) as server, daemon() as d:
         with d.send("Check", source="nbd://127.0.0.1:%u/" % server.getsockname()[1]):
             with server.accept()[0] as silent:
-                silent.sendall(b"NBDMAGIC")
+                # Who hears part of it after it has connected waits for longer than a stop does.
+                for part in b"NBDMAGIC":
+                    silent.sendall(bytes([part]))
+                    time.sleep(0.1)
                 d.process.terminate()
                 d.logs("Not everything ended in time; the kernel ends the rest.")
 
