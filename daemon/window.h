@@ -17,6 +17,7 @@
 struct sluiced_window {
 	uint64_t bytes;
 	uint64_t least, before;		/* of a chunk, in this and the last period; 0: none */
+	uint64_t pace, pace_before;	/* the same of a MiB */
 	uint64_t period;		/* since when */
 };
 
@@ -27,7 +28,10 @@ void sluiced_window_reset(struct sluiced_window *w, uint64_t now);
 void sluiced_window_done(struct sluiced_window *w, uint64_t bytes, uint64_t us,
 			 uint64_t in_flight, uint64_t now);
 
-/* Of a chunk, so that several are in flight: at most @max, both powers of two. */
+/*
+ * Of a chunk, so that several are in flight, or one is on the way for a moment only: at most
+ * @max, both powers of two.
+ */
 uint32_t sluiced_window_chunk_blocks(const struct sluiced_window *w, uint32_t max);
 
 #endif /* SLUICED_WINDOW_H */

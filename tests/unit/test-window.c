@@ -142,10 +142,26 @@ START_TEST(what_is_not_filled_does_not_grow)
 
 	for (i = 0; i < 1000; i++) {
 		now += 20000;
-		sluiced_window_done(&w, 64 * KIB, 1000, 64 * KIB, now);
+		sluiced_window_done(&w, 64 * KIB, 5000, 64 * KIB, now);
 	}
 	ck_assert_uint_le(w.bytes, before + MIB);
 	ck_assert_uint_le(sluiced_window_chunk_blocks(&w, 256), 128);
+}
+END_TEST
+
+/* On a link that is quick they are whole, however few are in flight beside a host. */
+START_TEST(chunks_are_whole_where_that_is_quick)
+{
+	sluiced_window_done(&w, 256 * KIB, 3000, 256 * KIB, now);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 256), 256);
+	sluiced_window_reset(&w, now);
+	sluiced_window_done(&w, 256 * KIB, 13000, 256 * KIB, now);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 256), 64);
+	/* Some latency is not taken for a slow link for longer than the first one. */
+	sluiced_window_done(&w, 64 * KIB, 500, 64 * KIB, now);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 256), 256);
+	sluiced_window_done(&w, 4 * KIB, 0, 4 * KIB, now);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 256), 256);
 }
 END_TEST
 
@@ -174,6 +190,7 @@ int main(void)
 	tcase_add_test(tcase, a_link_that_gets_slower_is_not_flooded);
 	tcase_add_test(tcase, a_way_that_gets_longer_is_filled_again);
 	tcase_add_test(tcase, what_is_not_filled_does_not_grow);
+	tcase_add_test(tcase, chunks_are_whole_where_that_is_quick);
 	tcase_add_test(tcase, chunks_follow_the_window);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
