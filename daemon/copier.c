@@ -102,11 +102,6 @@ static void source_error(struct sluiced_copier *c, int err)
 	c->ops->source_failed(c->ctx, err);
 }
 
-static uint64_t bytes_of(const struct sluiced_transfer *t)
-{
-	return (uint64_t)t->fetch.blocks * SLUICE_BLOCK_SIZE;
-}
-
 static void end_transfer(struct sluiced_transfer *t, bool failed)
 {
 	struct sluiced_copier *c = t->copier;
@@ -114,14 +109,12 @@ static void end_transfer(struct sluiced_transfer *t, bool failed)
 	sluiced_scheduler_done(&c->scheduler, &t->fetch, failed, sluiced_now_ms());
 	if (!t->fetch.zero)
 		sluiced_pool_free(&c->pool, t->pool_block, t->fetch.blocks);
-	if (t->profile) {
+	if (t->profile)
 		c->profile_in_flight -= t->fetch.blocks;
-	} else if (t->background && t->fetch.zero) {
+	else if (t->background && t->fetch.zero)
 		c->zeroes_in_flight--;
-	} else if (t->background) {
+	else if (t->background)
 		c->background_in_flight--;
-		c->background_bytes -= bytes_of(t);
-	}
 	t->next = c->free;
 	c->free = t;
 	c->in_flight--;
@@ -149,12 +142,6 @@ static void commit_done(struct sluiced_commit *commit, int32_t res)
 
 		sluiced_throttle_waited(&c->throttle, t->fetch.blocks, us);
 		sluiced_histogram_note(&c->misses, us);
-	}
-	if (res >= 0 && t->background && !t->fetch.zero) {
-		uint64_t now = sluiced_now_us();
-
-		sluiced_window_done(&c->window, bytes_of(t), now - t->started_us,
-				    c->background_bytes, now);
 	}
 	/* Who waited for what cannot be kept has it: it is not to be fetched for him again. */
 	c->serving |= res == -EROFS;
@@ -238,14 +225,12 @@ static bool start(struct sluiced_copier *c, struct sluiced_transfer *t)
 	}
 	c->free = t->next;
 	c->in_flight++;
-	if (t->profile) {
+	if (t->profile)
 		c->profile_in_flight += t->fetch.blocks;
-	} else if (t->background && t->fetch.zero) {
+	else if (t->background && t->fetch.zero)
 		c->zeroes_in_flight++;
-	} else if (t->background) {
+	else if (t->background)
 		c->background_in_flight++;
-		c->background_bytes += bytes_of(t);
-	}
 	if (t->fetch.zero)
 		start_commit(t);
 	else
@@ -262,8 +247,7 @@ static bool may_copy(struct sluiced_copier *c, uint64_t now)
 		return false;
 	if (c->down)
 		return !c->background_in_flight && now >= c->probe_at;
-	return c->background_in_flight < depth && c->background_bytes < c->window.bytes &&
-	       sluiced_throttle_ready(&c->throttle, now);
+	return c->background_in_flight < depth && sluiced_throttle_ready(&c->throttle, now);
 }
 
 static uint32_t may_prefetch(struct sluiced_copier *c, uint64_t now)
@@ -341,8 +325,7 @@ void sluiced_copier_pump(struct sluiced_copier *c)
 		allow.background = may_copy(c, now);
 		allow.zero = !c->paused &&
 			     c->zeroes_in_flight < sluiced_throttle_zero_depth(&c->throttle, now);
-		allow.chunk_blocks = sluiced_window_chunk_blocks(
-			&c->window, sluiced_throttle_chunk_blocks(&c->throttle, now));
+		allow.chunk_blocks = sluiced_throttle_chunk_blocks(&c->throttle, now);
 		if (!sluiced_scheduler_next(&c->scheduler, now, &allow, &t->fetch))
 			break;
 		if (!start(c, t)) {
@@ -383,7 +366,6 @@ void sluiced_copier_set_source(struct sluiced_copier *c, struct sluiced_source *
 	c->down = false;
 	c->down_tries = 0;
 	c->failures = 0;
-	sluiced_window_reset(&c->window, sluiced_now_us());
 	sluiced_scheduler_retry_now(&c->scheduler);
 	sluiced_copier_pump(c);
 }

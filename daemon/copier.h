@@ -22,7 +22,6 @@
 #include "scheduler.h"
 #include "source.h"
 #include "throttle.h"
-#include "window.h"
 
 struct sluiced_copier;
 
@@ -84,13 +83,11 @@ struct sluiced_copier {
 	struct sluiced_scheduler scheduler;
 	struct sluiced_holes holes;
 	struct sluiced_throttle throttle;
-	struct sluiced_window window;	/* of the copy from this source */
 	struct sluiced_pool pool;
 	struct sluiced_transfer *transfers, *free;
 	struct sluiced_timer timer;
 	unsigned int in_flight;
 	unsigned int background_in_flight;
-	uint64_t background_bytes;	/* of those */
 	unsigned int zeroes_in_flight;
 	uint32_t profile_in_flight;	/* blocks */
 	bool paused;
