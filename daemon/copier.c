@@ -144,7 +144,6 @@ static void commit_done(struct sluiced_commit *commit, int32_t res)
 		sluiced_histogram_note(&c->misses, us);
 	}
 	/* Who waited for what cannot be kept has it: it is not to be fetched for him again. */
-	c->serving |= res == -EROFS;
 	end_transfer(t, res < 0 && res != -EROFS);
 	if (res < 0)
 		c->ops->commit_failed(c->ctx, res);
@@ -380,6 +379,11 @@ void sluiced_copier_record(struct sluiced_copier *c, bool recording)
 {
 	c->recording = recording;
 	sluiced_copier_pump(c);
+}
+
+void sluiced_copier_serve_only(struct sluiced_copier *c)
+{
+	c->serving = true;
 }
 
 void sluiced_copier_demand(struct sluiced_copier *c, const struct sluice_wanted *wanted)

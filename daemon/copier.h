@@ -40,8 +40,8 @@ struct sluiced_copier_ops {
 	/* The first read that succeeded after that. */
 	void (*source_works)(void *ctx);
 	/*
-	 * A commit failed, with an error of the uapi header. After -EROFS only what the
-	 * host waits for is fetched, which the module passes on and does not keep.
+	 * A commit failed, with an error of the uapi header. With -EROFS the module has
+	 * passed on what the host waits for, and not kept it.
 	 */
 	void (*commit_failed)(void *ctx, int err);
 	/* The first commit that succeeded after that. */
@@ -122,6 +122,9 @@ void sluiced_copier_pause(struct sluiced_copier *c, bool paused);
 
 /* From now on every first use of a block is a miss, or no longer. */
 void sluiced_copier_record(struct sluiced_copier *c, bool recording);
+
+/* Nothing can get local any more: from now on nothing but demand is fetched. */
+void sluiced_copier_serve_only(struct sluiced_copier *c);
 
 void sluiced_copier_demand(struct sluiced_copier *c, const struct sluice_wanted *wanted);
 

@@ -73,7 +73,7 @@ void sluiced_deployment_trouble(struct sluiced_deployment *d, const char *format
 	char why[SLUICED_WHY_LEN];
 	va_list args;
 
-	if (d->stage == SLUICED_STAGE_FAILED || d->sealed)
+	if (sluiced_deployment_has_failed(d))
 		return;
 	va_start(args, format);
 	vsnprintf(why, sizeof(why), format, args);
@@ -90,7 +90,7 @@ void sluiced_deployment_trouble(struct sluiced_deployment *d, const char *format
 
 static void end_trouble(struct sluiced_deployment *d)
 {
-	if (d->stage == SLUICED_STAGE_FAILED || d->sealed)
+	if (sluiced_deployment_has_failed(d))
 		return;
 	if (d->stalled)
 		sluiced_log(LOG_NOTICE, name_of(d), "The trouble is over.");
@@ -338,6 +338,7 @@ static void works_again(void *ctx)
 /* What is not local is still read, so that a host can be saved from: it never gets local. */
 static void seal(struct sluiced_deployment *d)
 {
+	sluiced_copier_serve_only(&d->copier);
 	if (d->sealed)
 		return;
 	sluiced_deployment_trouble(d,
@@ -345,7 +346,6 @@ static void seal(struct sluiced_deployment *d)
 				   d->record.local);
 	/* From now on there is no other trouble, and no end of it. */
 	d->sealed = true;
-	d->copier.serving = true;
 	sluiced_recording_end(d, "a failure");
 }
 

@@ -110,6 +110,12 @@ struct sluiced_deployment {
 	uint64_t give_up_at;
 };
 
+/* For good: it ended, or its map cannot be written. */
+static inline bool sluiced_deployment_has_failed(const struct sluiced_deployment *d)
+{
+	return d->stage == SLUICED_STAGE_FAILED || d->sealed;
+}
+
 /* A new one in SLUICED_OPENING; NULL without memory or room. */
 struct sluiced_deployment *sluiced_deployment_new(struct sluiced_daemon *daemon,
 						  const struct sluiced_record *record);

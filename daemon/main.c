@@ -338,7 +338,7 @@ static void tell_status(struct sluiced_timer *timer)
 
 	for (d = the_daemon.deployments; d; d = d->next) {
 		complete += d->stage == SLUICED_COMPLETE;
-		troubled += d->stage == SLUICED_STAGE_FAILED || d->sealed || d->stalled;
+		troubled += sluiced_deployment_has_failed(d) || d->stalled;
 	}
 	sd_notifyf(0, "STATUS=%s%u deployments, %u complete, %u in trouble",
 		   ready ? "" : "Bringing up exports: ", the_daemon.deployment_count, complete,

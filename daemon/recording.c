@@ -25,7 +25,7 @@ bool sluiced_recording_begin(struct sluiced_deployment *d, uint64_t quiet_ms, ui
 				     "A profile of %s is being recorded already: end that with \"sluicectl mark %s up\".",
 				     d->record.name, d->record.name);
 	if (d->stage == SLUICED_COMPLETE || d->stage == SLUICED_COMPLETING ||
-	    d->stage == SLUICED_STAGE_FAILED || d->sealed)
+	    sluiced_deployment_has_failed(d))
 		return sluiced_fault(fault, SLUICED_FAILED,
 				     "Nothing is fetched for the deployment %s any more, so that no profile can be recorded: deploy it anew with --format.",
 				     d->record.name);

@@ -9,7 +9,7 @@
 
 const char *sluiced_report_state(const struct sluiced_deployment *d)
 {
-	if (d->stage == SLUICED_STAGE_FAILED || d->sealed)
+	if (sluiced_deployment_has_failed(d))
 		return "failed";
 	if (d->stage == SLUICED_COMPLETE)
 		return "complete";

@@ -60,24 +60,26 @@ inv22_unreadable_source() {
 	check "and equals the image, after errors of the source" compare /dev/vda
 }
 
+# remap_local LINE...: the local disk's table from now on.
+remap_local() {
+	dmsetup suspend --noflush --nolockfs local
+	printf '%s\n' "$@" | dmsetup load local
+	dmsetup resume local
+}
+
 # The disk refuses a range: what waits is served, the rest comes, then all.
 inv21_local_disk() {
 	local size bad=$((5000 * 8))
 
 	size=$(blockdev --getsz /dev/vdb)
 	deploy --max-rate 1M
-	dmsetup suspend --noflush --nolockfs local
-	printf '%s\n' "0 $bad linear /dev/vdb 0" "$bad 80 error" \
-		"$((bad + 80)) $((size - bad - 80)) linear /dev/vdb $((bad + 80))" |
-		dmsetup load local
-	dmsetup resume local
+	remap_local "0 $bad linear /dev/vdb 0" "$bad 80 error" \
+		"$((bad + 80)) $((size - bad - 80)) linear /dev/vdb $((bad + 80))"
 	check "a block that cannot be kept is read all the same" same_block 5003
 	"$ctl" limit d --max-rate 0 >/dev/null
 	check "the rest becomes local beside it" until_true 300 local_but 1
 	check "which is not complete either" [ "$(status state)" != complete ]
-	dmsetup suspend --noflush --nolockfs local
-	dmsetup load local --table "0 $size linear /dev/vdb 0"
-	dmsetup resume local
+	remap_local "0 $size linear /dev/vdb 0"
 	check "a disk that is well again completes" wait_complete
 	"$ctl" detach d >/dev/null
 	check "and equals the image, after errors of the disk" compare /dev/vda
@@ -99,9 +101,7 @@ inv20_metadata() {
 	deploy --max-rate 1M
 	end=$(blockdev --getsz /dev/sluice0)
 	check "it begins" until_true 60 has_begun
-	dmsetup suspend --noflush --nolockfs local
-	printf '%s\n' "0 $end linear /dev/vdb 0" "$end $((size - end)) error" | dmsetup load local
-	dmsetup resume local
+	remap_local "0 $end linear /dev/vdb 0" "$end $((size - end)) error"
 	check "without its map it fails" until_status state failed
 	check "and says so" grep -q 'metadata on .* cannot be written' <<<"$(status error)"
 	check "what is not local is read" same_block 15000
@@ -113,9 +113,7 @@ inv20_metadata() {
 	check "it has failed for the next daemon" until_status state failed
 	check "of which the host reads, too" same_block 15002
 	"$ctl" detach d >/dev/null
-	dmsetup suspend --noflush --nolockfs local
-	dmsetup load local --table "0 $size linear /dev/vdb 0"
-	dmsetup resume local
+	remap_local "0 $size linear /dev/vdb 0"
 }
 
 # fails_as PATTERN: the deployment, for good; it is never complete.

@@ -12,16 +12,6 @@ here=tests/kcsan
 out=build/check
 passed=0 failed=0
 
-verdict() { # NAME STATUS
-	if [ "$2" = 0 ]; then
-		passed=$((passed + 1))
-		say "ok $1"
-	else
-		failed=$((failed + 1))
-		say "not ok $1"
-	fi
-}
-
 mkdir -p "$out"
 make -s crash-tools >&2
 "$here/module.sh" build/kmod-kcsan
@@ -29,13 +19,7 @@ make -s crash-tools >&2
 status=0
 KERNEL_FLAVOUR=kcsan SLUICE_KO=build/kmod-kcsan/sluice.ko tests/guest.sh kmod races deploy deploy-killed deploy-daemon recorded |
 	tee "$out/kcsan-guests.log" >&2 || status=$?
-if [[ $(tail -1 "$out/kcsan-guests.log") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
-	passed=$((passed + BASH_REMATCH[1]))
-	failed=$((failed + BASH_REMATCH[2]))
-	[ "$status" = 0 ] || [ "${BASH_REMATCH[2]}" != 0 ] || failed=$((failed + 1))
-else
-	failed=$((failed + 1))
-fi
+counted "$out/kcsan-guests.log" "$status"
 status=0
 [ -e "$out/guest-recorded/journal-0" ] && [ -e "$out/guest-recorded/journal-1" ] || status=1
 verdict "deployments recorded to their end" "$status"

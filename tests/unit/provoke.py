@@ -2,10 +2,13 @@
 """A real sluiced to which things happen that make it say what is wrong: it finds deployments of
 before, runs on a machine that lacks something, has calls that fail (faults.c)."""
 
+import atexit
 import contextlib
+import functools
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -83,10 +86,13 @@ class Daemon:
             json.dumps(told)
 
 
-def faults(directory):
+@functools.cache
+def faults():
     """The library; guests bring it along."""
     if "SLUICE_KO" in os.environ:
         return BIN + "/tests/faults.so"
+    directory = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, directory)
     library = directory + "/faults.so"
     subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-fPIC", "-shared", "-o", library,
                     TOP + "/tests/unit/faults.c"], check=True)
@@ -113,7 +119,7 @@ def daemon(*options, records=(), files=(), around=(), machine="", rules=None, up
         more = dict(os.environ)
         if rules is not None:
             d.fail(*rules)
-            more.update(SLUICE_FAULTS=directory + "/rules", LD_PRELOAD=faults(directory))
+            more.update(SLUICE_FAULTS=directory + "/rules", LD_PRELOAD=faults())
         with open(d.log_file, "wb") as log:
             d.process = subprocess.Popen(words, stderr=log, env=more)
         try:

@@ -60,15 +60,15 @@ counted() {
 	fi
 }
 
-# verdict NAME STATUS LOG: counts one test and says how it went.
+# verdict NAME STATUS [LOG]: counts one test and says how it went.
 verdict() {
 	if [ "$2" = 0 ]; then
 		passed=$((passed + 1))
 		say "ok $1"
 	else
 		failed=$((failed + 1))
-		say "not ok $1:"
-		tail -40 "$3" >&2
+		say "not ok $1${3:+:}"
+		[ -z "${3:-}" ] || tail -40 "$3" >&2
 	fi
 }
 
