@@ -361,10 +361,16 @@ bad_sectors() {
 
 # tamper_up KIND PORT SERVER-PORT: a server before another one; see tampered().
 tamper_up() {
-	echo pass >"$WORK/mode"
+	tamper_mode pass
 	# No sample is taken there.
 	serve tamper "$BIN/tests/tamper" "$1" "$SRV" "$2" "$3" /dev/vda $(((30 << 20) + 2048)) "$WORK/mode"
 	listening "$2"
+}
+
+# tamper_mode MODE: at once, as it may be read at any time.
+tamper_mode() {
+	echo "$1" >"$WORK/mode.new"
+	mv "$WORK/mode.new" "$WORK/mode"
 }
 
 damages() { grep -c "^damaged: $1" "$OUT/tamper.log" || true; }
@@ -377,14 +383,14 @@ tampered() {
 
 	deploy "$uri" --max-rate 8M
 	for mode in "${@:3}"; do
-		echo "$mode" >"$WORK/mode"
+		tamper_mode "$mode"
 		check "$name, $mode: the place is asked for again" \
 			until_true 60 damaged "$mode" $(($(damages "$mode") + 2))
 	done
 	unlimited
 	check "$name: all else becomes local" until_true 60 local_but 2
 	check "$name: nothing damaged does" [ "$(status local_bytes)" -lt "$(status namespace_bytes)" ]
-	echo pass >"$WORK/mode"
+	tamper_mode pass
 	check "$name: it completes when the server is well" wait_complete
 	detach
 	check "$name: every block equals the image" compare /dev/vda

@@ -199,7 +199,7 @@ static bool damage(struct pdu *pdu, uint8_t *found)
 	FILE *file = fopen(mode_file, "re");
 
 	if (!file || fscanf(file, "%15s", mode) != 1)
-		warnx("no mode in %s", mode_file);
+		err(1, "no mode in %s", mode_file);
 	if (file)
 		fclose(file);
 	if (!strcmp(mode, "pass"))
