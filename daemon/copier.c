@@ -12,6 +12,14 @@
 /* Reads in a row that fail before the source and not a place on it is suspected. */
 #define DOWN_AFTER	3
 
+/*
+ * A chunk that takes so long is not in a queue of ours: there a window of the smallest
+ * size lasts as long at 512 KiB/s. It says nothing of the way, and has no part in what
+ * may be in flight on it: where each read of one place ends the connection, and takes
+ * seconds for that, the copy would wait with it.
+ */
+#define STUCK_US	1000000
+
 static void timer_fired(struct sluiced_timer *timer);
 
 int sluiced_copier_init(struct sluiced_copier *c, struct sluiced_loop *loop,
@@ -102,6 +110,11 @@ static void source_error(struct sluiced_copier *c, int err)
 	c->ops->source_failed(c->ctx, err);
 }
 
+static uint64_t bytes_of(const struct sluiced_transfer *t)
+{
+	return (uint64_t)t->fetch.blocks * SLUICE_BLOCK_SIZE;
+}
+
 static void end_transfer(struct sluiced_transfer *t, bool failed)
 {
 	struct sluiced_copier *c = t->copier;
@@ -109,12 +122,15 @@ static void end_transfer(struct sluiced_transfer *t, bool failed)
 	sluiced_scheduler_done(&c->scheduler, &t->fetch, failed, sluiced_now_ms());
 	if (!t->fetch.zero)
 		sluiced_pool_free(&c->pool, t->pool_block, t->fetch.blocks);
-	if (t->profile)
+	if (t->profile) {
 		c->profile_in_flight -= t->fetch.blocks;
-	else if (t->background && t->fetch.zero)
+	} else if (t->background && t->fetch.zero) {
 		c->zeroes_in_flight--;
-	else if (t->background)
+	} else if (t->background) {
 		c->background_in_flight--;
+		if (!t->stuck)
+			c->background_bytes -= bytes_of(t);
+	}
 	t->next = c->free;
 	c->free = t;
 	c->in_flight--;
@@ -142,6 +158,12 @@ static void commit_done(struct sluiced_commit *commit, int32_t res)
 
 		sluiced_throttle_waited(&c->throttle, t->fetch.blocks, us);
 		sluiced_histogram_note(&c->misses, us);
+	}
+	if (res >= 0 && t->background && !t->fetch.zero && !t->stuck) {
+		uint64_t now = sluiced_now_us();
+
+		sluiced_window_done(&c->window, bytes_of(t), now - t->started_us,
+				    c->background_bytes, now);
 	}
 	/* Who waited for what cannot be kept has it: it is not to be fetched for him again. */
 	end_transfer(t, res < 0 && res != -EROFS);
@@ -214,6 +236,7 @@ static bool start(struct sluiced_copier *c, struct sluiced_transfer *t)
 	t->background = t->fetch.kind == SLUICED_BACKGROUND;
 	t->profile = t->fetch.kind == SLUICED_PROFILE;
 	t->demand = t->fetch.kind == SLUICED_DEMAND;
+	t->stuck = false;
 	t->pool_block = 0;
 	if (!t->fetch.zero) {
 		block = sluiced_pool_alloc(&c->pool, t->fetch.blocks,
@@ -224,12 +247,14 @@ static bool start(struct sluiced_copier *c, struct sluiced_transfer *t)
 	}
 	c->free = t->next;
 	c->in_flight++;
-	if (t->profile)
+	if (t->profile) {
 		c->profile_in_flight += t->fetch.blocks;
-	else if (t->background && t->fetch.zero)
+	} else if (t->background && t->fetch.zero) {
 		c->zeroes_in_flight++;
-	else if (t->background)
+	} else if (t->background) {
 		c->background_in_flight++;
+		c->background_bytes += bytes_of(t);
+	}
 	if (t->fetch.zero)
 		start_commit(t);
 	else
@@ -246,7 +271,8 @@ static bool may_copy(struct sluiced_copier *c, uint64_t now)
 		return false;
 	if (c->down)
 		return !c->background_in_flight && now >= c->probe_at;
-	return c->background_in_flight < depth && sluiced_throttle_ready(&c->throttle, now);
+	return c->background_in_flight < depth && c->background_bytes < c->window.bytes &&
+	       sluiced_throttle_ready(&c->throttle, now);
 }
 
 static uint32_t may_prefetch(struct sluiced_copier *c, uint64_t now)
@@ -324,7 +350,8 @@ void sluiced_copier_pump(struct sluiced_copier *c)
 		allow.background = may_copy(c, now);
 		allow.zero = !c->paused &&
 			     c->zeroes_in_flight < sluiced_throttle_zero_depth(&c->throttle, now);
-		allow.chunk_blocks = sluiced_throttle_chunk_blocks(&c->throttle, now);
+		allow.chunk_blocks = sluiced_window_chunk_blocks(
+			&c->window, sluiced_throttle_chunk_blocks(&c->throttle, now));
 		if (!sluiced_scheduler_next(&c->scheduler, now, &allow, &t->fetch))
 			break;
 		if (!start(c, t)) {
@@ -340,6 +367,21 @@ void sluiced_copier_pump(struct sluiced_copier *c)
 		sluiced_device_offer(c->dev);
 	if (!c->in_flight && sluiced_scheduler_finished(&c->scheduler))
 		c->ops->finished(c->ctx);
+}
+
+void sluiced_copier_tick(struct sluiced_copier *c)
+{
+	uint64_t now = sluiced_now_us();
+	const struct sluiced_fetch *fetch;
+
+	for (fetch = c->scheduler.in_flight; fetch; fetch = fetch->next) {
+		struct sluiced_transfer *t = container_of(fetch, struct sluiced_transfer, fetch);
+
+		if (t->background && !fetch->zero && !t->stuck && now - t->started_us > STUCK_US) {
+			t->stuck = true;
+			c->background_bytes -= bytes_of(t);
+		}
+	}
 }
 
 void sluiced_copier_pump_soon(struct sluiced_copier *c)
@@ -365,6 +407,7 @@ void sluiced_copier_set_source(struct sluiced_copier *c, struct sluiced_source *
 	c->down = false;
 	c->down_tries = 0;
 	c->failures = 0;
+	sluiced_window_reset(&c->window, sluiced_now_us());
 	sluiced_scheduler_retry_now(&c->scheduler);
 	sluiced_copier_pump(c);
 }

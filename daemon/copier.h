@@ -22,6 +22,7 @@
 #include "scheduler.h"
 #include "source.h"
 #include "throttle.h"
+#include "window.h"
 
 struct sluiced_copier;
 
@@ -63,6 +64,7 @@ struct sluiced_transfer {
 	bool background;
 	bool profile;
 	bool demand;			/* from its start */
+	bool stuck;			/* of the copy, and not of background_bytes any more */
 	struct sluiced_transfer *next;
 };
 
@@ -83,11 +85,13 @@ struct sluiced_copier {
 	struct sluiced_scheduler scheduler;
 	struct sluiced_holes holes;
 	struct sluiced_throttle throttle;
+	struct sluiced_window window;	/* of the copy from this source */
 	struct sluiced_pool pool;
 	struct sluiced_transfer *transfers, *free;
 	struct sluiced_timer timer;
 	unsigned int in_flight;
 	unsigned int background_in_flight;
+	uint64_t background_bytes;	/* of those, but of what is stuck */
 	unsigned int zeroes_in_flight;
 	uint32_t profile_in_flight;	/* blocks */
 	bool paused;
@@ -130,6 +134,9 @@ void sluiced_copier_demand(struct sluiced_copier *c, const struct sluice_wanted 
 
 /* For how long the oldest read that the host waits for is under way; 0: there is none. */
 uint64_t sluiced_copier_waiting_ms(const struct sluiced_copier *c);
+
+/* A few times a second: what the source does not answer is not to hold up the rest. */
+void sluiced_copier_tick(struct sluiced_copier *c);
 
 /* Starts all that can start. */
 void sluiced_copier_pump(struct sluiced_copier *c);

@@ -10,8 +10,9 @@
  *	uses them all the time		1 to 8	1 MiB	from the floor up, as its work bears
  *	waited for blocks just now	1 to 8	256 KiB	from the floor up, as its waits bear
  *
- * "Just now" is the last three seconds, and some time after an export: who is given a
- * disk is about to boot from it, and does not wait for blocks before its first request.
+ * That is the most, of which window.h may leave less. "Just now" is the last three
+ * seconds, and some time after an export: who is given a disk is about to boot from it,
+ * and does not wait for blocks before its first request.
  *
  * What the host bears is told from its latency, as a multiple of the shortest seen
  * lately of requests as large: of what it waits for, from the event to the commit; of
