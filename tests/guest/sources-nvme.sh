@@ -122,6 +122,8 @@ nvme_ids() {
 		--source "$uri?uuid=2b4e28ba-2fa1-11d2-883f-0016d3cca427" --local /dev/vdb --format --force
 }
 
+none_merged() { awk '{ n++; merged += $2 } END { exit !n || merged }' /sys/class/nvme/nvme*/nvme*n*/stat; }
+
 nvme_auth() {
 	local uri="nvme-tcp://$SRV/$IMAGE_NQN" sub=$CONFIGFS/nvmet/subsystems/$IMAGE_NQN
 	local host=$CONFIGFS/nvmet/hosts key other controllers
@@ -144,6 +146,8 @@ nvme_auth() {
 	refused "NVMe: a wrong key" 5 'does not give us' "${deploy[@]}" "$uri"
 	echo "nvme * $key" >"$credentials"
 	check "NVMe: DH-HMAC-CHAP" deploy "$uri" --max-rate 1M
+	dd if=/dev/sluice0 of=/dev/null bs=640k skip=10 count=8 iflag=direct status=none
+	check "NVMe: what is waited for is no part of a larger read" none_merged
 	detach
 	echo "nvme * $key $other" >"$credentials"
 	echo "$controllers" >"$host/$hostnqn/dhchap_ctrl_key"
