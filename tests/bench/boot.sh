@@ -42,7 +42,7 @@ lab_nic --env SLUICE_KO="$SLUICE_TOP/build/kmod-plain/sluice.ko" "${disks[@]}" t
 lab_nic_wait ready 120
 nic_qemu=$(pgrep -P "$lab_nic_pid" -f qemu-system)
 card 60 'card_up 0.5ms 160mbit && modprobe nvme-tcp && ls /dev/vd?' >"$lab_out/card-up.log"
-mapfile -t spares < <(sed 1,2d "$lab_out/card-up.log")
+mapfile -t spares < <(grep '^/dev/vd[c-z]$' "$lab_out/card-up.log")
 
 # A machine that has never booted: GRUB is found the same way each time.
 on() {
