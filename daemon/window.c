@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "window.h"
 
+#include <string.h>
+
 #include <linux/sluice.h>
 
 #include "minmax.h"
@@ -34,6 +36,14 @@
  */
 #define CHUNK_US	16000
 
+/*
+ * What one that a host's read is behind may take: four times the latency of a near way.
+ * Below 64 KiB it would be but commands, and the floor beyond one of them at a time.
+ */
+#define SMALL_US	4000
+#define SMALL_BLOCKS	16
+#define SMALL_LAST	2
+
 void sluiced_window_reset(struct sluiced_window *w, uint64_t now)
 {
 	*w = (struct sluiced_window){ .bytes = BEGIN_BYTES, .period = now };
@@ -47,15 +57,22 @@ static uint64_t lesser(uint64_t a, uint64_t b)
 
 static void note(struct sluiced_window *w, uint64_t bytes, uint64_t us, uint64_t now)
 {
+	unsigned int i;
+
 	if (now - w->period >= PERIOD_US) {
 		w->before = w->least;
 		w->pace_before = w->pace;
+		memcpy(w->small_before, w->small, sizeof(w->small));
+		memset(w->small, 0, sizeof(w->small));
 		w->least = 0;
 		w->pace = 0;
 		w->period = now;
 	}
 	w->least = lesser(w->least, us);
 	w->pace = lesser(w->pace, us * STEP_BYTES / bytes);
+	for (i = 0; i <= SMALL_LAST; i++)
+		if (bytes == (uint64_t)SMALL_BLOCKS * SLUICE_BLOCK_SIZE << i)
+			w->small[i] = lesser(w->small[i], us);
 }
 
 void sluiced_window_done(struct sluiced_window *w, uint64_t bytes, uint64_t us,
@@ -75,10 +92,31 @@ void sluiced_window_done(struct sluiced_window *w, uint64_t bytes, uint64_t us,
 	w->bytes = sluiced_min64(size, SLUICED_WINDOW_MAX);
 }
 
+static uint64_t small_takes(const struct sluiced_window *w, unsigned int i)
+{
+	return lesser(w->small[i], w->small_before[i]);
+}
+
+/* Half of one is tried where it takes long, and kept to where that is no latency. */
+static uint32_t small_blocks(const struct sluiced_window *w)
+{
+	unsigned int i = SMALL_LAST;
+	uint64_t half;
+
+	for (; i && small_takes(w, i) > SMALL_US; i--) {
+		half = small_takes(w, i - 1);
+		if (half * 4 > small_takes(w, i) * 3)
+			break;
+	}
+	return SMALL_BLOCKS << i;
+}
+
 uint32_t sluiced_window_chunk_blocks(const struct sluiced_window *w, uint32_t max)
 {
 	uint64_t bytes = CHUNK_BLOCKS * SLUICE_BLOCK_SIZE, pace = lesser(w->pace, w->pace_before);
 
+	if (max <= CHUNK_BLOCKS)
+		return sluiced_min64(small_blocks(w), max);
 	while (bytes * 2 * 4 <= w->bytes || (pace && bytes * 2 * pace <= CHUNK_US * STEP_BYTES))
 		bytes *= 2;
 	return sluiced_min64(bytes / SLUICE_BLOCK_SIZE, max);

@@ -18,6 +18,7 @@ struct sluiced_window {
 	uint64_t bytes;
 	uint64_t least, before;		/* of a chunk, in this and the last period; 0: none */
 	uint64_t pace, pace_before;	/* the same of a MiB */
+	uint64_t small[3], small_before[3];	/* the same of 64, 128 and 256 KiB */
 	uint64_t period;		/* since when */
 };
 
@@ -30,7 +31,8 @@ void sluiced_window_done(struct sluiced_window *w, uint64_t bytes, uint64_t us,
 
 /*
  * Of a chunk, so that several are in flight, or one is on the way for a moment only: at most
- * @max, both powers of two.
+ * @max, both powers of two. Where @max is 256 KiB or less, as a host waits for blocks, it is
+ * smaller on a slow link: a read of the host's waits behind it.
  */
 uint32_t sluiced_window_chunk_blocks(const struct sluiced_window *w, uint32_t max);
 

@@ -165,6 +165,27 @@ START_TEST(chunks_are_whole_where_that_is_quick)
 }
 END_TEST
 
+/* Beside a host that waits: but not where it is the way that is long. */
+START_TEST(chunks_are_small_on_a_slow_link)
+{
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 64), 64);
+	sluiced_window_done(&w, 256 * KIB, 3300, 256 * KIB, now);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 64), 64);
+	sluiced_window_reset(&w, now);
+	sluiced_window_done(&w, 256 * KIB, 14000, 256 * KIB, now);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 64), 32);
+	sluiced_window_done(&w, 128 * KIB, 7600, 128 * KIB, now);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 64), 16);
+	sluiced_window_done(&w, 64 * KIB, 4400, 64 * KIB, now);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 64), 16);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 256), 64);
+	sluiced_window_reset(&w, now);
+	sluiced_window_done(&w, 256 * KIB, 62000, 256 * KIB, now);
+	sluiced_window_done(&w, 128 * KIB, 61000, 128 * KIB, now);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 64), 64);
+}
+END_TEST
+
 START_TEST(chunks_follow_the_window)
 {
 	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 256), 64);
@@ -191,6 +212,7 @@ int main(void)
 	tcase_add_test(tcase, a_way_that_gets_longer_is_filled_again);
 	tcase_add_test(tcase, what_is_not_filled_does_not_grow);
 	tcase_add_test(tcase, chunks_are_whole_where_that_is_quick);
+	tcase_add_test(tcase, chunks_are_small_on_a_slow_link);
 	tcase_add_test(tcase, chunks_follow_the_window);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
