@@ -99,6 +99,8 @@ static void calm_not_before(struct sluiced_throttle *t, uint64_t now, uint64_t a
 
 void sluiced_throttle_miss(struct sluiced_throttle *t, uint64_t now)
 {
+	t->missed = true;
+	t->steady = false;
 	calm_not_before(t, now, now + MISSES_MS);
 }
 
@@ -223,12 +225,11 @@ static void probe(struct sluiced_throttle *t, uint64_t now)
 {
 	t->probe_at = now + PROBE_EVERY_MS;
 	t->probe_end = now + PROBE_MS;
-	t->probe_asked = 0;
-	t->probe_ms = 0;
+	t->probe_best = 0;
 }
 
 /* Whether what was just seen is of a probe: its pace is not the one that adapts. */
-static bool probing(struct sluiced_throttle *t, uint64_t now, uint64_t elapsed)
+static bool probing(struct sluiced_throttle *t, uint64_t now, uint64_t work)
 {
 	if (t->adapted >= t->probe_end) {
 		if (now < t->probe_at)
@@ -238,9 +239,9 @@ static bool probing(struct sluiced_throttle *t, uint64_t now, uint64_t elapsed)
 	}
 	/* At its beginning there is still in flight what was before. */
 	if (t->adapted > t->probe_end - PROBE_MS) {
-		t->probe_asked += t->asked;
-		t->probe_ms += elapsed;
-		t->usual = t->probe_asked * 1000 / t->probe_ms;
+		/* Not the mean: a host that paused in it would be thought to bear anything. */
+		t->probe_best = sluiced_max64(t->probe_best, work);
+		t->usual = t->probe_best;
 	}
 	return true;
 }
@@ -286,7 +287,7 @@ void sluiced_throttle_adapt(struct sluiced_throttle *t, uint64_t now)
 			t->pace_rate = sluiced_max64(t->min_rate, STEP);
 			t->usual = 0;
 			probe(t, now);
-		} else if (!probing(t, now, elapsed)) {
+		} else if (!probing(t, now, work)) {
 			if (busy)
 				adapt_to_work(t, reads, work, achieved);
 			else
@@ -298,6 +299,8 @@ void sluiced_throttle_adapt(struct sluiced_throttle *t, uint64_t now)
 		break;
 	}
 	t->busy = busy;
+	t->steady |= busy && !t->missed;
+	t->missed = false;
 	if (now - t->window >= WINDOW_MS) {
 		age(&t->waits);
 		age(&t->reads);
@@ -325,10 +328,14 @@ unsigned int sluiced_throttle_depth(const struct sluiced_throttle *t, uint64_t n
 	return DEPTH_QUIET;
 }
 
+/*
+ * A host that works on and misses nothing has what it works on, until it does: what it
+ * feels is what the copy costs the card, and in chunks of 256 KiB that is twice as much.
+ */
 uint32_t sluiced_throttle_chunk_blocks(const struct sluiced_throttle *t, uint64_t now)
 {
-	return sluiced_throttle_pressure(t, now) == SLUICED_MISSES ? CHUNK_BLOCKS_MISSES :
-								     CHUNK_BLOCKS;
+	return sluiced_throttle_pressure(t, now) == SLUICED_MISSES && !t->steady ?
+		       CHUNK_BLOCKS_MISSES : CHUNK_BLOCKS;
 }
 
 /*

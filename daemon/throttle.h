@@ -9,6 +9,7 @@
  *	uses resident blocks		8	1 MiB	as its reads bear
  *	uses them all the time		1 to 8	1 MiB	from the floor up, as its work bears
  *	waited for blocks just now	1 to 8	256 KiB	from the floor up, as its waits bear
+ *	  and works without since	1 to 8	1 MiB	the same
  *
  * That is the most, of which window.h may leave less. "Just now" is the last three
  * seconds, and some time after an export: who is given a disk is about to boot from it,
@@ -75,10 +76,12 @@ struct sluiced_throttle {
 	uint64_t last_hit;
 	uint64_t calm_at;		/* the host counts as waiting until then */
 	uint64_t probe_at, probe_end;
-	uint64_t probe_asked, probe_ms;	/* what the host asked for in it, and how long */
-	uint64_t usual;			/* requests a second in the last one; 0: not known */
+	uint64_t probe_best;		/* the most requests a second in this one so far */
+	uint64_t usual;			/* the same of the last one; 0: not known */
 	uint64_t host_seq, asked;	/* requests, ever and since the last adapt() */
 	bool hit, known, busy;
+	bool missed;			/* since the last adapt() */
+	bool steady;			/* it has worked since the last miss */
 };
 
 void sluiced_throttle_init(struct sluiced_throttle *t, uint64_t min_rate, uint64_t max_rate,

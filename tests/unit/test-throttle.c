@@ -77,6 +77,36 @@ START_TEST(misses_mean_the_floor)
 }
 END_TEST
 
+/* A host that was answered and works on; the next miss is one again. */
+START_TEST(chunks_are_whole_while_it_works_without_misses)
+{
+	struct sluiced_throttle t;
+	uint64_t now = 1000, seq = 0;
+	unsigned int i;
+
+	sluiced_throttle_init(&t, 4 * MIB, 0, now);
+	for (i = 0; i < 4; i++) {
+		sluiced_throttle_host_seq(&t, seq += 1000, now += 250);
+		if (i < 2)
+			sluiced_throttle_miss(&t, now);
+		sluiced_throttle_adapt(&t, now);
+		ck_assert_int_eq(sluiced_throttle_pressure(&t, now), SLUICED_MISSES);
+		ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, now), i < 2 ? 64 : 256);
+	}
+	ck_assert_uint_eq(sluiced_throttle_depth(&t, now, false), 1);
+	/* Also when it pauses. */
+	sluiced_throttle_adapt(&t, now += 250);
+	ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, now), 256);
+	sluiced_throttle_miss(&t, now);
+	ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, now), 64);
+	/* One that computes says nothing of what comes. */
+	sluiced_throttle_adapt(&t, now += 250);
+	sluiced_throttle_host_seq(&t, seq += 10, now += 250);
+	sluiced_throttle_adapt(&t, now);
+	ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, now), 64);
+}
+END_TEST
+
 START_TEST(an_export_means_a_boot)
 {
 	struct sluiced_throttle t;
@@ -359,6 +389,27 @@ START_TEST(work_is_given_way)
 }
 END_TEST
 
+/* One that stops for a moment while it is looked at has not become slower for good. */
+START_TEST(a_pause_is_not_what_the_host_usually_does)
+{
+	static const unsigned int rates[] = { 20000, 20000, 20000, 4000, 20000, 19000, 19000 };
+	struct sluiced_throttle t;
+	uint64_t now = 1000, seq = 0;
+	unsigned int i;
+
+	sluiced_throttle_init(&t, 4 * MIB, 0, now);
+	sluiced_throttle_host_seq(&t, seq, now);
+	for (i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		sluiced_throttle_host_seq(&t, seq += rates[i] / 4, now += 250);
+		sluiced_throttle_spend(&t, MIB);
+		sluiced_throttle_adapt(&t, now);
+	}
+	ck_assert_int_eq(sluiced_throttle_pressure(&t, now), SLUICED_BUSY);
+	/* So that 19000 is not more than usual, and no reason to copy more. */
+	ck_assert_uint_eq(t.pace_rate, 4 * MIB);
+}
+END_TEST
+
 START_TEST(work_means_the_floor_at_first)
 {
 	struct sluiced_throttle t;
@@ -458,6 +509,7 @@ int main(void)
 	tcase_add_test(tcase, quiet_hosts_let_it_go);
 	tcase_add_test(tcase, the_first_look_at_the_host_is_no_activity);
 	tcase_add_test(tcase, misses_mean_the_floor);
+	tcase_add_test(tcase, chunks_are_whole_while_it_works_without_misses);
 	tcase_add_test(tcase, an_export_means_a_boot);
 	tcase_add_test(tcase, without_a_floor_misses_stop_it);
 	tcase_add_loop_test(tcase, the_ceiling_holds, 0, 4);
@@ -470,6 +522,7 @@ int main(void)
 	tcase_add_test(tcase, local_reads_are_given_way);
 	tcase_add_test(tcase, the_host_is_looked_at_by_itself);
 	tcase_add_test(tcase, work_is_given_way);
+	tcase_add_test(tcase, a_pause_is_not_what_the_host_usually_does);
 	tcase_add_test(tcase, work_means_the_floor_at_first);
 	tcase_add_test(tcase, depth_is_bounded_and_enough);
 	tcase_add_test(tcase, the_profile_waits_for_the_ceiling_only);
