@@ -13,12 +13,12 @@
 #define DOWN_AFTER	3
 
 /*
- * A chunk that takes so long is not in a queue of ours: there a window of the smallest
- * size lasts as long at 512 KiB/s. It says nothing of the way, and has no part in what
- * may be in flight on it: where each read of one place ends the connection, and takes
- * seconds for that, the copy would wait with it.
+ * A chunk that later ones have passed, or that takes as long as no queue of ours is. It
+ * says nothing of the way, and has no part in what may be in flight on it: where each read
+ * of one place ends the connection, and takes seconds for that, the copy would wait with it.
  */
-#define STUCK_US	1000000
+#define PASSED_US	1000000
+#define STUCK_US	10000000
 
 static void timer_fired(struct sluiced_timer *timer);
 
@@ -159,9 +159,12 @@ static void commit_done(struct sluiced_commit *commit, int32_t res)
 		sluiced_throttle_waited(&c->throttle, t->fetch.blocks, us);
 		sluiced_histogram_note(&c->misses, us);
 	}
-	if (res >= 0 && t->background && !t->fetch.zero && !t->stuck) {
+	if (res >= 0 && t->background && !t->fetch.zero && !t->stuck &&
+	    t->read.source == c->source) {
 		uint64_t now = sluiced_now_us();
 
+		if (t->started_us > c->passed_us)
+			c->passed_us = t->started_us;
 		sluiced_window_done(&c->window, bytes_of(t), now - t->started_us,
 				    c->background_bytes, now);
 	}
@@ -351,7 +354,8 @@ void sluiced_copier_pump(struct sluiced_copier *c)
 		allow.zero = !c->paused &&
 			     c->zeroes_in_flight < sluiced_throttle_zero_depth(&c->throttle, now);
 		allow.chunk_blocks = sluiced_window_chunk_blocks(
-			&c->window, sluiced_throttle_chunk_blocks(&c->throttle, now));
+			&c->window, sluiced_throttle_chunk_blocks(&c->throttle, now),
+			c->throttle.min_rate);
 		if (!sluiced_scheduler_next(&c->scheduler, now, &allow, &t->fetch))
 			break;
 		if (!start(c, t)) {
@@ -377,7 +381,8 @@ void sluiced_copier_tick(struct sluiced_copier *c)
 	for (fetch = c->scheduler.in_flight; fetch; fetch = fetch->next) {
 		struct sluiced_transfer *t = container_of(fetch, struct sluiced_transfer, fetch);
 
-		if (t->background && !fetch->zero && !t->stuck && now - t->started_us > STUCK_US) {
+		if (t->background && !fetch->zero && !t->stuck &&
+		    now - t->started_us > (t->started_us < c->passed_us ? PASSED_US : STUCK_US)) {
 			t->stuck = true;
 			c->background_bytes -= bytes_of(t);
 		}

@@ -92,6 +92,7 @@ struct sluiced_copier {
 	unsigned int in_flight;
 	unsigned int background_in_flight;
 	uint64_t background_bytes;	/* of those, but of what is stuck */
+	uint64_t passed_us;		/* when the latest chunk began that is there */
 	unsigned int zeroes_in_flight;
 	uint32_t profile_in_flight;	/* blocks */
 	bool paused;

@@ -106,6 +106,7 @@ void sluiced_throttle_miss(struct sluiced_throttle *t, uint64_t now)
 
 void sluiced_throttle_expect(struct sluiced_throttle *t, uint64_t now, uint64_t ms)
 {
+	t->steady = false;
 	calm_not_before(t, now, now + ms);
 }
 

@@ -29,6 +29,7 @@
 
 /* 256 KiB, as with a host that waits: below, commands cost more than they carry. */
 #define CHUNK_BLOCKS	64
+#define CHUNK_LARGEST	256
 
 /*
  * What a chunk may take, with the latency of the way: 1 MiB at 1 Gb/s. Of that size it
@@ -38,11 +39,14 @@
 
 /*
  * What one that a host's read is behind may take: four times the latency of a near way.
- * Below 64 KiB it would be but commands, and the floor beyond one of them at a time.
+ * Below 64 KiB it would be but commands. The first ones of a connection are slow.
  */
 #define SMALL_US	4000
 #define SMALL_BLOCKS	16
 #define SMALL_LAST	2
+#define SMALL_SEEN	4
+
+#define SECOND_US	UINT64_C(1000000)
 
 void sluiced_window_reset(struct sluiced_window *w, uint64_t now)
 {
@@ -53,6 +57,11 @@ void sluiced_window_reset(struct sluiced_window *w, uint64_t now)
 static uint64_t lesser(uint64_t a, uint64_t b)
 {
 	return a && b ? sluiced_min64(a, b) : sluiced_max64(a, b);
+}
+
+static uint64_t small_bytes(unsigned int i)
+{
+	return (uint64_t)SMALL_BLOCKS * SLUICE_BLOCK_SIZE << i;
 }
 
 static void note(struct sluiced_window *w, uint64_t bytes, uint64_t us, uint64_t now)
@@ -67,20 +76,25 @@ static void note(struct sluiced_window *w, uint64_t bytes, uint64_t us, uint64_t
 		w->least = 0;
 		w->pace = 0;
 		w->period = now;
+		/* So that the queue is gone for a moment, and not taken for the way. */
+		w->bytes = SLUICED_WINDOW_MIN;
 	}
 	w->least = lesser(w->least, us);
 	w->pace = lesser(w->pace, us * STEP_BYTES / bytes);
 	for (i = 0; i <= SMALL_LAST; i++)
-		if (bytes == (uint64_t)SMALL_BLOCKS * SLUICE_BLOCK_SIZE << i)
+		if (bytes == small_bytes(i)) {
 			w->small[i] = lesser(w->small[i], us);
+			w->seen[i] += w->seen[i] < SMALL_SEEN;
+		}
 }
 
 void sluiced_window_done(struct sluiced_window *w, uint64_t bytes, uint64_t us,
 			 uint64_t in_flight, uint64_t now)
 {
-	int64_t off, size = w->bytes;
+	int64_t off, size;
 
 	note(w, bytes, us, now);
+	size = w->bytes;
 	off = TARGET_US - (int64_t)sluiced_min64(us - lesser(w->least, w->before), 5 * TARGET_US);
 	/* What it did not fill says nothing of what a larger one would do. */
 	if (off > 0 && in_flight + STEP_BYTES < w->bytes)
@@ -98,26 +112,35 @@ static uint64_t small_takes(const struct sluiced_window *w, unsigned int i)
 }
 
 /* Half of one is tried where it takes long, and kept to where that is no latency. */
-static uint32_t small_blocks(const struct sluiced_window *w)
+static uint64_t small_chunk(const struct sluiced_window *w)
 {
 	unsigned int i = SMALL_LAST;
 	uint64_t half;
 
-	for (; i && small_takes(w, i) > SMALL_US; i--) {
+	for (; i && w->seen[i] == SMALL_SEEN && small_takes(w, i) > SMALL_US; i--) {
 		half = small_takes(w, i - 1);
 		if (half * 4 > small_takes(w, i) * 3)
 			break;
 	}
-	return SMALL_BLOCKS << i;
+	return small_bytes(i);
 }
 
-uint32_t sluiced_window_chunk_blocks(const struct sluiced_window *w, uint32_t max)
+uint32_t sluiced_window_chunk_blocks(const struct sluiced_window *w, uint32_t max,
+				     uint64_t floor)
 {
 	uint64_t bytes = CHUNK_BLOCKS * SLUICE_BLOCK_SIZE, pace = lesser(w->pace, w->pace_before);
+	uint64_t least = sluiced_min64(lesser(w->least, w->before), SECOND_US);
 
+	floor = sluiced_min64(floor, SLUICED_WINDOW_MAX * 1024);
 	if (max <= CHUNK_BLOCKS)
-		return sluiced_min64(small_blocks(w), max);
-	while (bytes * 2 * 4 <= w->bytes || (pace && bytes * 2 * pace <= CHUNK_US * STEP_BYTES))
+		bytes = small_chunk(w);
+	else
+		while (bytes * 2 * 4 <= w->bytes ||
+		       (pace && bytes * 2 * pace <= CHUNK_US * STEP_BYTES))
+			bytes *= 2;
+	bytes = sluiced_min64(bytes, (uint64_t)max * SLUICE_BLOCK_SIZE);
+	/* Beside a host there may be one at a time. */
+	while (bytes < CHUNK_LARGEST * SLUICE_BLOCK_SIZE && bytes * SECOND_US < floor * least)
 		bytes *= 2;
-	return sluiced_min64(bytes / SLUICE_BLOCK_SIZE, max);
+	return bytes / SLUICE_BLOCK_SIZE;
 }

@@ -19,6 +19,7 @@ struct sluiced_window {
 	uint64_t least, before;		/* of a chunk, in this and the last period; 0: none */
 	uint64_t pace, pace_before;	/* the same of a MiB */
 	uint64_t small[3], small_before[3];	/* the same of 64, 128 and 256 KiB */
+	unsigned int seen[3];		/* chunks of these sizes, ever */
 	uint64_t period;		/* since when */
 };
 
@@ -32,8 +33,10 @@ void sluiced_window_done(struct sluiced_window *w, uint64_t bytes, uint64_t us,
 /*
  * Of a chunk, so that several are in flight, or one is on the way for a moment only: at most
  * @max, both powers of two. Where @max is 256 KiB or less, as a host waits for blocks, it is
- * smaller on a slow link: a read of the host's waits behind it.
+ * smaller on a slow link: a read of the host's waits behind it. Up to 1 MiB where one at a
+ * time would carry less than @floor bytes a second.
  */
-uint32_t sluiced_window_chunk_blocks(const struct sluiced_window *w, uint32_t max);
+uint32_t sluiced_window_chunk_blocks(const struct sluiced_window *w, uint32_t max,
+				     uint64_t floor);
 
 #endif /* SLUICED_WINDOW_H */

@@ -99,6 +99,10 @@ START_TEST(chunks_are_whole_while_it_works_without_misses)
 	ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, now), 256);
 	sluiced_throttle_miss(&t, now);
 	ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, now), 64);
+	/* Also who is given the disk anew. */
+	t.steady = true;
+	sluiced_throttle_expect(&t, now, 30000);
+	ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, now), 64);
 	/* One that computes says nothing of what comes. */
 	sluiced_throttle_adapt(&t, now += 250);
 	sluiced_throttle_host_seq(&t, seq += 10, now += 250);

@@ -40,7 +40,7 @@ static void fill(struct way *way)
 
 	while (in_flight < w.bytes && count < CHUNKS) {
 		chunk = &flying[(first + count++) % CHUNKS];
-		chunk->bytes = sluiced_window_chunk_blocks(&w, 256) * 4 * KIB;
+		chunk->bytes = sluiced_window_chunk_blocks(&w, 256, 0) * 4 * KIB;
 		chunk->began = now;
 		if (way->free_at < now)
 			way->free_at = now;
@@ -145,7 +145,7 @@ START_TEST(what_is_not_filled_does_not_grow)
 		sluiced_window_done(&w, 64 * KIB, 5000, 64 * KIB, now);
 	}
 	ck_assert_uint_le(w.bytes, before + MIB);
-	ck_assert_uint_le(sluiced_window_chunk_blocks(&w, 256), 128);
+	ck_assert_uint_le(sluiced_window_chunk_blocks(&w, 256, 0), 128);
 }
 END_TEST
 
@@ -153,48 +153,99 @@ END_TEST
 START_TEST(chunks_are_whole_where_that_is_quick)
 {
 	sluiced_window_done(&w, 256 * KIB, 3000, 256 * KIB, now);
-	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 256), 256);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 256, 0), 256);
 	sluiced_window_reset(&w, now);
 	sluiced_window_done(&w, 256 * KIB, 13000, 256 * KIB, now);
-	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 256), 64);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 256, 0), 64);
 	/* Some latency is not taken for a slow link for longer than the first one. */
 	sluiced_window_done(&w, 64 * KIB, 500, 64 * KIB, now);
-	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 256), 256);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 256, 0), 256);
 	sluiced_window_done(&w, 4 * KIB, 0, 4 * KIB, now);
-	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 256), 256);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 256, 0), 256);
 }
 END_TEST
+
+static void arrive(uint64_t bytes, uint64_t us, unsigned int count)
+{
+	while (count--)
+		sluiced_window_done(&w, bytes, us, bytes, now);
+}
 
 /* Beside a host that waits: but not where it is the way that is long. */
 START_TEST(chunks_are_small_on_a_slow_link)
 {
-	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 64), 64);
-	sluiced_window_done(&w, 256 * KIB, 3300, 256 * KIB, now);
-	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 64), 64);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 64, 4 * MIB), 64);
+	arrive(256 * KIB, 3300, 4);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 64, 4 * MIB), 64);
 	sluiced_window_reset(&w, now);
-	sluiced_window_done(&w, 256 * KIB, 14000, 256 * KIB, now);
-	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 64), 32);
-	sluiced_window_done(&w, 128 * KIB, 7600, 128 * KIB, now);
-	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 64), 16);
-	sluiced_window_done(&w, 64 * KIB, 4400, 64 * KIB, now);
-	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 64), 16);
-	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 256), 64);
+	/* One alone says nothing. */
+	arrive(256 * KIB, 14000, 3);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 64, 4 * MIB), 64);
+	arrive(256 * KIB, 14000, 1);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 64, 4 * MIB), 32);
+	arrive(128 * KIB, 7600, 4);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 64, 4 * MIB), 16);
+	arrive(64 * KIB, 4400, 4);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 64, 4 * MIB), 16);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 256, 4 * MIB), 64);
 	sluiced_window_reset(&w, now);
-	sluiced_window_done(&w, 256 * KIB, 62000, 256 * KIB, now);
-	sluiced_window_done(&w, 128 * KIB, 61000, 128 * KIB, now);
-	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 64), 64);
+	arrive(256 * KIB, 62000, 4);
+	arrive(128 * KIB, 61000, 4);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 64, 0), 64);
+}
+END_TEST
+
+/* One chunk at a time carries it, on links of each kind that can. */
+START_TEST(one_chunk_at_a_time_makes_the_floor)
+{
+	static const struct {
+		uint64_t latency, rate;
+	} links[] = {
+		{ 1000, 20 * MIB }, { 6000, 20 * MIB }, { 15000, 8 * MIB }, { 90000, 119 * MIB },
+		{ 200000, 1190 * MIB },
+	};
+	static const uint32_t largest[] = { 64, 256 };
+	uint64_t bytes, us = 0;
+	unsigned int i, j, k;
+
+	for (i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+		for (j = 0; j < 2; j++) {
+			sluiced_window_reset(&w, now);
+			for (k = 0; k < 50; k++) {
+				bytes = sluiced_window_chunk_blocks(&w, largest[j], 4 * MIB) * 4 * KIB;
+				us = links[i].latency + bytes * SECOND / links[i].rate;
+				arrive(bytes, us, 1);
+			}
+			ck_assert_uint_ge(bytes * SECOND / us, 4 * MIB);
+		}
+	}
+	/* And where none can it is not without bounds. */
+	sluiced_window_reset(&w, now);
+	arrive(256 * KIB, 3 * SECOND, 50);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 64, UINT64_MAX), 256);
+}
+END_TEST
+
+/* What waits in its own queue does not become the way. */
+START_TEST(its_own_queue_is_not_taken_for_the_way)
+{
+	struct way way = { .latency = 1000, .rate = 20 * MIB };
+
+	copy(&way, 7200 * SECOND);
+	ck_assert_uint_le(queue(&way), 110000);
+	ck_assert_uint_ge(copy(&way, 600 * SECOND), 600 * 20 * MIB * 98 / 100);
 }
 END_TEST
 
 START_TEST(chunks_follow_the_window)
 {
-	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 256), 64);
-	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 16), 16);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 256, 0), 64);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 16, 0), 16);
 	w.bytes = SLUICED_WINDOW_MIN;
-	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 256), 64);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 256, 0), 64);
 	w.bytes = SLUICED_WINDOW_MAX;
-	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 256), 256);
-	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 64), 64);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 256, 0), 256);
+	ck_assert_uint_eq(sluiced_window_chunk_blocks(&w, 64, 0), 64);
 }
 END_TEST
 
@@ -213,6 +264,8 @@ int main(void)
 	tcase_add_test(tcase, what_is_not_filled_does_not_grow);
 	tcase_add_test(tcase, chunks_are_whole_where_that_is_quick);
 	tcase_add_test(tcase, chunks_are_small_on_a_slow_link);
+	tcase_add_test(tcase, one_chunk_at_a_time_makes_the_floor);
+	tcase_add_test(tcase, its_own_queue_is_not_taken_for_the_way);
 	tcase_add_test(tcase, chunks_follow_the_window);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
