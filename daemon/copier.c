@@ -274,8 +274,21 @@ static bool may_copy(struct sluiced_copier *c, uint64_t now)
 		return false;
 	if (c->down)
 		return !c->background_in_flight && now >= c->probe_at;
-	return c->background_in_flight < depth && c->background_bytes < c->window.bytes &&
-	       sluiced_throttle_ready(&c->throttle, now);
+	return c->background_in_flight < depth && sluiced_throttle_ready(&c->throttle, now);
+}
+
+/*
+ * The window tells how small a chunk is to be beside a host that waits. What is in flight
+ * it does not bound: beside a place of which each read ends the connection nothing passes
+ * what hangs, and the rest of the copy hung with it.
+ */
+static uint32_t chunk_blocks(const struct sluiced_copier *c, uint64_t now)
+{
+	uint32_t max = sluiced_throttle_chunk_blocks(&c->throttle, now);
+
+	if (sluiced_throttle_pressure(&c->throttle, now) != SLUICED_MISSES)
+		return max;
+	return sluiced_window_chunk_blocks(&c->window, max, c->throttle.min_rate);
 }
 
 static uint32_t may_prefetch(struct sluiced_copier *c, uint64_t now)
@@ -353,9 +366,7 @@ void sluiced_copier_pump(struct sluiced_copier *c)
 		allow.background = may_copy(c, now);
 		allow.zero = !c->paused &&
 			     c->zeroes_in_flight < sluiced_throttle_zero_depth(&c->throttle, now);
-		allow.chunk_blocks = sluiced_window_chunk_blocks(
-			&c->window, sluiced_throttle_chunk_blocks(&c->throttle, now),
-			c->throttle.min_rate);
+		allow.chunk_blocks = chunk_blocks(c, now);
 		if (!sluiced_scheduler_next(&c->scheduler, now, &allow, &t->fetch))
 			break;
 		if (!start(c, t)) {
