@@ -11,7 +11,7 @@
  *	waited for blocks just now	1 to 8	256 KiB	from the floor up, as its waits bear
  *	  and works without since	1 to 8	1 MiB	the same
  *
- * That is the most, of which window.h may leave less. "Just now" is the last three
+ * Beside a host that waits window.h may make chunks smaller. "Just now" is the last three
  * seconds, and some time after an export: who is given a disk is about to boot from it,
  * and does not wait for blocks before its first request.
  *
