@@ -12,14 +12,6 @@
 /* Reads in a row that fail before the source and not a place on it is suspected. */
 #define DOWN_AFTER	3
 
-/*
- * A chunk that later ones have passed, or that takes as long as no queue of ours is. It
- * says nothing of the way, and has no part in what may be in flight on it: where each read
- * of one place ends the connection, and takes seconds for that, the copy would wait with it.
- */
-#define PASSED_US	1000000
-#define STUCK_US	10000000
-
 static void timer_fired(struct sluiced_timer *timer);
 
 int sluiced_copier_init(struct sluiced_copier *c, struct sluiced_loop *loop,
@@ -110,11 +102,6 @@ static void source_error(struct sluiced_copier *c, int err)
 	c->ops->source_failed(c->ctx, err);
 }
 
-static uint64_t bytes_of(const struct sluiced_transfer *t)
-{
-	return (uint64_t)t->fetch.blocks * SLUICE_BLOCK_SIZE;
-}
-
 static void end_transfer(struct sluiced_transfer *t, bool failed)
 {
 	struct sluiced_copier *c = t->copier;
@@ -122,15 +109,12 @@ static void end_transfer(struct sluiced_transfer *t, bool failed)
 	sluiced_scheduler_done(&c->scheduler, &t->fetch, failed, sluiced_now_ms());
 	if (!t->fetch.zero)
 		sluiced_pool_free(&c->pool, t->pool_block, t->fetch.blocks);
-	if (t->profile) {
+	if (t->profile)
 		c->profile_in_flight -= t->fetch.blocks;
-	} else if (t->background && t->fetch.zero) {
+	else if (t->background && t->fetch.zero)
 		c->zeroes_in_flight--;
-	} else if (t->background) {
+	else if (t->background)
 		c->background_in_flight--;
-		if (!t->stuck)
-			c->background_bytes -= bytes_of(t);
-	}
 	t->next = c->free;
 	c->free = t;
 	c->in_flight--;
@@ -159,14 +143,11 @@ static void commit_done(struct sluiced_commit *commit, int32_t res)
 		sluiced_throttle_waited(&c->throttle, t->fetch.blocks, us);
 		sluiced_histogram_note(&c->misses, us);
 	}
-	if (res >= 0 && t->background && !t->fetch.zero && !t->stuck &&
-	    t->read.source == c->source) {
+	if (res >= 0 && t->background && !t->fetch.zero && t->sources == c->sources) {
 		uint64_t now = sluiced_now_us();
 
-		if (t->started_us > c->passed_us)
-			c->passed_us = t->started_us;
-		sluiced_window_done(&c->window, bytes_of(t), now - t->started_us,
-				    c->background_bytes, now);
+		sluiced_chunk_done(&c->chunk, (uint64_t)t->fetch.blocks * SLUICE_BLOCK_SIZE,
+				   now - t->started_us, now);
 	}
 	/* Who waited for what cannot be kept has it: it is not to be fetched for him again. */
 	end_transfer(t, res < 0 && res != -EROFS);
@@ -223,6 +204,7 @@ static void start_read(struct sluiced_transfer *t)
 	t->bytes = (uint64_t)t->fetch.blocks * SLUICE_BLOCK_SIZE < left ?
 			   t->fetch.blocks * SLUICE_BLOCK_SIZE : left;
 	t->started_us = sluiced_now_us();
+	t->sources = c->sources;
 	if (t->profile)
 		sluiced_throttle_profile_spend(&c->throttle, t->bytes);
 	else if (t->background)
@@ -239,7 +221,6 @@ static bool start(struct sluiced_copier *c, struct sluiced_transfer *t)
 	t->background = t->fetch.kind == SLUICED_BACKGROUND;
 	t->profile = t->fetch.kind == SLUICED_PROFILE;
 	t->demand = t->fetch.kind == SLUICED_DEMAND;
-	t->stuck = false;
 	t->pool_block = 0;
 	if (!t->fetch.zero) {
 		block = sluiced_pool_alloc(&c->pool, t->fetch.blocks,
@@ -250,14 +231,12 @@ static bool start(struct sluiced_copier *c, struct sluiced_transfer *t)
 	}
 	c->free = t->next;
 	c->in_flight++;
-	if (t->profile) {
+	if (t->profile)
 		c->profile_in_flight += t->fetch.blocks;
-	} else if (t->background && t->fetch.zero) {
+	else if (t->background && t->fetch.zero)
 		c->zeroes_in_flight++;
-	} else if (t->background) {
+	else if (t->background)
 		c->background_in_flight++;
-		c->background_bytes += bytes_of(t);
-	}
 	if (t->fetch.zero)
 		start_commit(t);
 	else
@@ -265,30 +244,34 @@ static bool start(struct sluiced_copier *c, struct sluiced_transfer *t)
 	return true;
 }
 
-static bool may_copy(struct sluiced_copier *c, uint64_t now)
+static uint32_t chunk_blocks(const struct sluiced_copier *c, uint64_t now)
 {
-	unsigned int depth = sluiced_throttle_depth(&c->throttle, now,
-						    sluiced_scheduler_has_demand(&c->scheduler));
+	bool waits = sluiced_scheduler_has_demand(&c->scheduler);
+	uint32_t max = sluiced_throttle_chunk_blocks(&c->throttle, now, waits);
 
+	if (!waits && sluiced_throttle_pressure(&c->throttle, now) != SLUICED_MISSES)
+		return max;
+	return sluiced_chunk_blocks(&c->chunk, max, c->throttle.min_rate);
+}
+
+/* What was asked for as the least is not given way with: on a long way it takes several. */
+static unsigned int depth(const struct sluiced_copier *c, uint64_t now, uint32_t chunk)
+{
+	bool waits = sluiced_scheduler_has_demand(&c->scheduler);
+	unsigned int borne = sluiced_throttle_depth(&c->throttle, now, waits);
+	unsigned int least = sluiced_chunk_depth(&c->chunk, chunk, c->throttle.min_rate);
+
+	return borne > least ? borne : least;
+}
+
+static bool may_copy(struct sluiced_copier *c, uint64_t now, uint32_t chunk)
+{
 	if (c->paused)
 		return false;
 	if (c->down)
 		return !c->background_in_flight && now >= c->probe_at;
-	return c->background_in_flight < depth && sluiced_throttle_ready(&c->throttle, now);
-}
-
-/*
- * The window tells how small a chunk is to be beside a host that waits. What is in flight
- * it does not bound: beside a place of which each read ends the connection nothing passes
- * what hangs, and the rest of the copy hung with it.
- */
-static uint32_t chunk_blocks(const struct sluiced_copier *c, uint64_t now)
-{
-	uint32_t max = sluiced_throttle_chunk_blocks(&c->throttle, now);
-
-	if (sluiced_throttle_pressure(&c->throttle, now) != SLUICED_MISSES)
-		return max;
-	return sluiced_window_chunk_blocks(&c->window, max, c->throttle.min_rate);
+	return c->background_in_flight < depth(c, now, chunk) &&
+	       sluiced_throttle_ready(&c->throttle, now);
 }
 
 static uint32_t may_prefetch(struct sluiced_copier *c, uint64_t now)
@@ -363,10 +346,10 @@ void sluiced_copier_pump(struct sluiced_copier *c)
 		allow.profile_blocks = may_prefetch(c, now);
 		/* A read of the copy is what finds out that the source is back. */
 		allow.profile_first = !c->down;
-		allow.background = may_copy(c, now);
+		allow.chunk_blocks = chunk_blocks(c, now);
+		allow.background = may_copy(c, now, allow.chunk_blocks);
 		allow.zero = !c->paused &&
 			     c->zeroes_in_flight < sluiced_throttle_zero_depth(&c->throttle, now);
-		allow.chunk_blocks = chunk_blocks(c, now);
 		if (!sluiced_scheduler_next(&c->scheduler, now, &allow, &t->fetch))
 			break;
 		if (!start(c, t)) {
@@ -382,22 +365,6 @@ void sluiced_copier_pump(struct sluiced_copier *c)
 		sluiced_device_offer(c->dev);
 	if (!c->in_flight && sluiced_scheduler_finished(&c->scheduler))
 		c->ops->finished(c->ctx);
-}
-
-void sluiced_copier_tick(struct sluiced_copier *c)
-{
-	uint64_t now = sluiced_now_us();
-	const struct sluiced_fetch *fetch;
-
-	for (fetch = c->scheduler.in_flight; fetch; fetch = fetch->next) {
-		struct sluiced_transfer *t = container_of(fetch, struct sluiced_transfer, fetch);
-
-		if (t->background && !fetch->zero && !t->stuck &&
-		    now - t->started_us > (t->started_us < c->passed_us ? PASSED_US : STUCK_US)) {
-			t->stuck = true;
-			c->background_bytes -= bytes_of(t);
-		}
-	}
 }
 
 void sluiced_copier_pump_soon(struct sluiced_copier *c)
@@ -423,7 +390,8 @@ void sluiced_copier_set_source(struct sluiced_copier *c, struct sluiced_source *
 	c->down = false;
 	c->down_tries = 0;
 	c->failures = 0;
-	sluiced_window_reset(&c->window, sluiced_now_us());
+	c->sources++;
+	sluiced_chunk_reset(&c->chunk, sluiced_now_us());
 	sluiced_scheduler_retry_now(&c->scheduler);
 	sluiced_copier_pump(c);
 }

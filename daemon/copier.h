@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "chunk.h"
 #include "device.h"
 #include "holes.h"
 #include "histogram.h"
@@ -22,7 +23,6 @@
 #include "scheduler.h"
 #include "source.h"
 #include "throttle.h"
-#include "window.h"
 
 struct sluiced_copier;
 
@@ -64,7 +64,7 @@ struct sluiced_transfer {
 	bool background;
 	bool profile;
 	bool demand;			/* from its start */
-	bool stuck;			/* of the copy, and not of background_bytes any more */
+	unsigned int sources;		/* the copier's when it was read */
 	struct sluiced_transfer *next;
 };
 
@@ -85,14 +85,13 @@ struct sluiced_copier {
 	struct sluiced_scheduler scheduler;
 	struct sluiced_holes holes;
 	struct sluiced_throttle throttle;
-	struct sluiced_window window;	/* of the copy from this source */
+	struct sluiced_chunk chunk;	/* of the copy from this source */
+	unsigned int sources;		/* how many there have been */
 	struct sluiced_pool pool;
 	struct sluiced_transfer *transfers, *free;
 	struct sluiced_timer timer;
 	unsigned int in_flight;
 	unsigned int background_in_flight;
-	uint64_t background_bytes;	/* of those, but of what is stuck */
-	uint64_t passed_us;		/* when the latest chunk began that is there */
 	unsigned int zeroes_in_flight;
 	uint32_t profile_in_flight;	/* blocks */
 	bool paused;
@@ -135,9 +134,6 @@ void sluiced_copier_demand(struct sluiced_copier *c, const struct sluice_wanted 
 
 /* For how long the oldest read that the host waits for is under way; 0: there is none. */
 uint64_t sluiced_copier_waiting_ms(const struct sluiced_copier *c);
-
-/* A few times a second: what the source does not answer is not to hold up the rest. */
-void sluiced_copier_tick(struct sluiced_copier *c);
 
 /* Starts all that can start. */
 void sluiced_copier_pump(struct sluiced_copier *c);

@@ -532,7 +532,6 @@ static void tick(struct sluiced_timer *timer)
 	else if (!sluiced_scheduler_has_demand(&d->copier.scheduler))
 		sluiced_device_offer(&d->device);
 	leave_slow(d, now.deadline_ms);
-	sluiced_copier_tick(&d->copier);
 	/* A look at a source that hangs would hang, too, and keep it from being left. */
 	if (sluiced_copier_waiting_ms(&d->copier) < HANGS_MS)
 		sluiced_supply_tick(&d->supply);

@@ -333,10 +333,12 @@ unsigned int sluiced_throttle_depth(const struct sluiced_throttle *t, uint64_t n
  * A host that works on and misses nothing has what it works on, until it does: what it
  * feels is what the copy costs the card, and in chunks of 256 KiB that is twice as much.
  */
-uint32_t sluiced_throttle_chunk_blocks(const struct sluiced_throttle *t, uint64_t now)
+uint32_t sluiced_throttle_chunk_blocks(const struct sluiced_throttle *t, uint64_t now, bool waits)
 {
-	return sluiced_throttle_pressure(t, now) == SLUICED_MISSES && !t->steady ?
-		       CHUNK_BLOCKS_MISSES : CHUNK_BLOCKS;
+	bool missing = sluiced_throttle_pressure(t, now) == SLUICED_MISSES && !t->steady;
+
+	/* What it waits for may have been asked for long before. */
+	return waits || missing ? CHUNK_BLOCKS_MISSES : CHUNK_BLOCKS;
 }
 
 /*

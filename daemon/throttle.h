@@ -11,7 +11,8 @@
  *	waited for blocks just now	1 to 8	256 KiB	from the floor up, as its waits bear
  *	  and works without since	1 to 8	1 MiB	the same
  *
- * Beside a host that waits window.h may make chunks smaller. "Just now" is the last three
+ * Beside a host that waits, or did just now, chunk.h makes chunks smaller on a slow link,
+ * and larger on a long way, where the floor takes that. "Just now" is the last three
  * seconds, and some time after an export: who is given a disk is about to boot from it,
  * and does not wait for blocks before its first request.
  *
@@ -111,7 +112,8 @@ enum sluiced_pressure sluiced_throttle_pressure(const struct sluiced_throttle *t
 
 /* Chunks of the copy in flight at most, and the blocks of one. @waits: the host does. */
 unsigned int sluiced_throttle_depth(const struct sluiced_throttle *t, uint64_t now, bool waits);
-uint32_t sluiced_throttle_chunk_blocks(const struct sluiced_throttle *t, uint64_t now);
+uint32_t sluiced_throttle_chunk_blocks(const struct sluiced_throttle *t, uint64_t now,
+				       bool waits);
 
 /* Background extents of zeroes in flight at most. */
 unsigned int sluiced_throttle_zero_depth(const struct sluiced_throttle *t, uint64_t now);

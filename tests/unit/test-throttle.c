@@ -18,7 +18,7 @@ static uint64_t copy(struct sluiced_throttle *t, uint64_t *now, uint64_t ms, boo
 		if (missing)
 			sluiced_throttle_miss(t, *now);
 		for (guard = 0; guard < 1000 && sluiced_throttle_ready(t, *now); guard++) {
-			chunk = sluiced_throttle_chunk_blocks(t, *now) * UINT64_C(4096);
+			chunk = sluiced_throttle_chunk_blocks(t, *now, false) * UINT64_C(4096);
 			sluiced_throttle_spend(t, chunk);
 			bytes += chunk;
 			if (!t->ceiling.rate && !t->pace.rate)
@@ -36,7 +36,9 @@ START_TEST(quiet_hosts_let_it_go)
 	sluiced_throttle_init(&t, 4 * MIB, 0, 1000);
 	ck_assert_int_eq(sluiced_throttle_pressure(&t, 1000), SLUICED_QUIET);
 	ck_assert_uint_eq(sluiced_throttle_depth(&t, 1000, false), 16);
-	ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, 1000), 256);
+	ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, 1000, false), 256);
+	/* Of all that came to it there may be one that waits for long. */
+	ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, 1000, true), 64);
 	ck_assert(sluiced_throttle_ready(&t, 1000));
 	ck_assert_uint_eq(sluiced_throttle_wake_at(&t, 1000), UINT64_MAX);
 }
@@ -69,7 +71,7 @@ START_TEST(misses_mean_the_floor)
 	ck_assert_uint_ge(bytes, 39 * MIB);
 	ck_assert_uint_le(bytes, 41 * MIB);
 	ck_assert_uint_eq(sluiced_throttle_depth(&t, now, false), 1);
-	ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, now), 64);
+	ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, now, false), 64);
 	/* And a second after the last miss it is over. */
 	ck_assert_uint_le(sluiced_throttle_wake_at(&t, now), now + 3000);
 	ck_assert_int_eq(sluiced_throttle_pressure(&t, now + 3000), SLUICED_QUIET);
@@ -91,23 +93,23 @@ START_TEST(chunks_are_whole_while_it_works_without_misses)
 			sluiced_throttle_miss(&t, now);
 		sluiced_throttle_adapt(&t, now);
 		ck_assert_int_eq(sluiced_throttle_pressure(&t, now), SLUICED_MISSES);
-		ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, now), i < 2 ? 64 : 256);
+		ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, now, false), i < 2 ? 64 : 256);
 	}
 	ck_assert_uint_eq(sluiced_throttle_depth(&t, now, false), 1);
 	/* Also when it pauses. */
 	sluiced_throttle_adapt(&t, now += 250);
-	ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, now), 256);
+	ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, now, false), 256);
 	sluiced_throttle_miss(&t, now);
-	ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, now), 64);
+	ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, now, false), 64);
 	/* Also who is given the disk anew. */
 	t.steady = true;
 	sluiced_throttle_expect(&t, now, 30000);
-	ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, now), 64);
+	ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, now, false), 64);
 	/* One that computes says nothing of what comes. */
 	sluiced_throttle_adapt(&t, now += 250);
 	sluiced_throttle_host_seq(&t, seq += 10, now += 250);
 	sluiced_throttle_adapt(&t, now);
-	ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, now), 64);
+	ck_assert_uint_eq(sluiced_throttle_chunk_blocks(&t, now, false), 64);
 }
 END_TEST
 
@@ -442,7 +444,7 @@ START_TEST(depth_is_bounded_and_enough)
 
 	sluiced_throttle_init(&t, 4 * MIB, 0, 0);
 	bytes = sluiced_throttle_depth(&t, 0, false) * UINT64_C(4096) *
-		sluiced_throttle_chunk_blocks(&t, 0);
+		sluiced_throttle_chunk_blocks(&t, 0, false);
 	/* Twice, so that the disk has one half while the link fills the other. */
 	ck_assert_uint_ge(bytes, 2 * UINT64_C(10000000000) / 8 / 1000);
 	ck_assert_uint_le(bytes, 24 * MIB);
