@@ -257,9 +257,13 @@ static int open_namespace(struct nvme_source *s, struct target *t)
 	/*
 	 * The block layer would make one command of a read that the host waits for and of
 	 * those ahead of it, which then end together: what it waits for came last. Where the
-	 * kernel does not let itself be told, reading is as right, and slower.
+	 * kernel does not let itself be told, reading is as right, and slower. A kernel may
+	 * have to wait for the reads that are out, and those of a daemon before this one may
+	 * be: it told the queue, too.
 	 */
-	sluiced_sysfs_write_at(dir, "queue/nomerges", "2");
+	if (sluiced_sysfs_read_at(dir, "queue/nomerges", value, sizeof(value)) ||
+	    strcmp(value, "2"))
+		sluiced_sysfs_write_at(dir, "queue/nomerges", "2");
 	namespace_id(s->ctrl, dir, image->id, sizeof(image->id));
 	snprintf(image->name, sizeof(image->name), "%s nsid %u", t->uri->nqn, nsid);
 	return 0;
