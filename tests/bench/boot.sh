@@ -21,7 +21,7 @@ LAB_NIC_CPUS=${LAB_NIC_CPUS:-1} LAB_NIC_MIB=1536
 cd "$SLUICE_TOP"
 
 exec {idle}<> <(:)
-runs=${RUNS:-3} limit=${SLUICE_BOOT_TIMEOUT:-600}
+runs=${RUNS:-3} limit=$SLUICE_BOOT_TIMEOUT
 results=$1/results
 image=$(tests/image/build.sh)
 kernel=$(tests/vm/kernel.sh plain)

@@ -14,7 +14,7 @@
 . "$(dirname "$0")/../lab/lab.sh"
 cd "$SLUICE_TOP"
 
-limit=${SLUICE_BOOT_TIMEOUT:-600}
+limit=$SLUICE_BOOT_TIMEOUT
 out=build/demo
 
 tests/vm/deps.sh

@@ -7,8 +7,7 @@
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/../vm/lib.sh"
 
-# Ten times what an idle machine needs.
-limit=${SLUICE_BOOT_TIMEOUT:-600}
+limit=$SLUICE_BOOT_TIMEOUT
 image=${1:-$("$SLUICE_TOP/tests/image/build.sh")}
 [ -e "$image" ] || die "no image $image; tests/image/build.sh makes one"
 

@@ -14,7 +14,7 @@
 cd "$SLUICE_TOP"
 
 brief=${1-}
-limit=${SLUICE_BOOT_TIMEOUT:-600}
+limit=$SLUICE_BOOT_TIMEOUT
 image=$(tests/image/build.sh)
 kernel=$(tests/vm/kernel.sh plain)
 make -s user guest-tools >&2

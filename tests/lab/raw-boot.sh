@@ -8,7 +8,7 @@
 # shellcheck source=tests/lab/lab.sh
 . "$(dirname "$0")/lab.sh"
 
-limit=${SLUICE_BOOT_TIMEOUT:-600}
+limit=$SLUICE_BOOT_TIMEOUT
 [ "${1:-all}" != all ] ||
 	set -- controller_resets reboot_itself reset_button card_power_cut nonsense second_host
 image=$("$SLUICE_TOP/tests/image/build.sh")

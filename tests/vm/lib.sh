@@ -10,6 +10,9 @@ SLUICE_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 SLUICE_CACHE=${SLUICE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sluice}
 export SLUICE_TOP SLUICE_CACHE
 mkdir -p "$SLUICE_CACHE"
+# Seconds that a machine may take to boot an image: ten times what it needs of two
+# processors of its own, as other runs may have most of them.
+: "${SLUICE_BOOT_TIMEOUT:=600}"
 
 # What is compiled again from the same text, options and compiler is taken from a cache.
 # Headers that a build has just copied do not change under it.
