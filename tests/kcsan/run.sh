@@ -19,6 +19,8 @@ make -s crash-tools >&2
 status=0
 KERNEL_FLAVOUR=kcsan SLUICE_KO=build/kmod-kcsan/sluice.ko tests/guest.sh kmod races deploy deploy-killed deploy-daemon recorded |
 	tee "$out/kcsan-guests.log" >&2 || status=$?
+# A run that counts nothing has tested nothing.
+[[ $(tail -1 "$out/kcsan-guests.log") =~ ^[0-9]+\ passed,\ [0-9]+\ failed$ ]] || status=1
 counted "$out/kcsan-guests.log" "$status"
 status=0
 [ -e "$out/guest-recorded/journal-0" ] && [ -e "$out/guest-recorded/journal-1" ] || status=1
