@@ -57,16 +57,22 @@ writes() {
 	result first_write_us.512 "$1" "$US"
 }
 
-# flush_after_write KEY WHO DISK
+# flush_after_write KEY WHO DISK [OPTION]...
 flush_after_write() {
-	flushed "$3" --offset=48M --size=8M
+	flushed "$3" --offset=48M --size=8M "${@:4}"
 	result "flush_us.$1" "$2" "$FLUSHED"
+}
+
+# flush_again WHO DISK: to blocks that are local, for a second. Once over them takes 16 ms,
+# in which there is a chunk of the copy or there is none.
+flush_again() {
+	flush_after_write resident "$@" --loops=64
 }
 
 # flushes WHO DISK: with writes to what was missing, and to the same blocks again.
 flushes() {
 	flush_after_write missing "$@"
-	flush_after_write resident "$@"
+	flush_again "$@"
 }
 
 for run in $(seq "$RUNS"); do
@@ -92,7 +98,7 @@ for run in $(seq "$RUNS"); do
 	# The same without the copy: what is left is what a request over local blocks costs.
 	"$ctl" pause d >/dev/null
 	reads_again sluice_again_paused /dev/sluice0 "$run"
-	flush_after_write resident sluice_paused /dev/sluice0
+	flush_again sluice_paused /dev/sluice0
 	sluice_down
 done
 daemon_kill TERM || true
