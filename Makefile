@@ -74,6 +74,7 @@ $(KMOD_DIR)/sluice.ko: $(KMOD_SRC) Makefile
 PREFIX ?= /usr/local
 SYSCONF ?= /etc
 LIB ?= $(PREFIX)/lib
+ZSH ?= $(PREFIX)/share/zsh/site-functions
 P := tools/packaging
 INSTALL_DATA := install -D -m 644
 
@@ -100,8 +101,7 @@ install-user: user doc
 	done
 	$(INSTALL_DATA) tools/completion/sluicectl.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/sluicectl
-	$(INSTALL_DATA) tools/completion/_sluicectl \
-		$(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_sluicectl
+	$(INSTALL_DATA) tools/completion/_sluicectl $(DESTDIR)$(ZSH)/_sluicectl
 	install -d $(DESTDIR)$(SYSCONF)/sluice/sluice.conf.d $(DESTDIR)$(SYSCONF)/sluice/deployments.d
 	$(INSTALL_DATA) $(P)/sluice.conf $(DESTDIR)$(SYSCONF)/sluice/sluice.conf
 	install -d $(DESTDIR)$(LIB)/systemd/system

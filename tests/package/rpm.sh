@@ -106,6 +106,19 @@ daemon_upgraded() {
 	asked systemctl try-restart sluiced.service && ! grep -E 'stop|disable|--now' "$1/asked"
 }
 
+# The same packages once more.
+upgrade_with_wrong_settings() {
+	local status=0
+	echo 'log-level = loud' >"$1/etc/sluice/sluice.conf.d/wrong.conf"
+	rm "$1/asked"
+	rpm --root "$1" -U --replacepkgs --nodeps --ignorearch \
+		"$out"/newer/sluice-"$newer"-*.{x86_64,aarch64}.rpm >"$tmp/wrong" 2>&1 || status=$?
+	cat "$tmp/wrong"
+	rm "$1/etc/sluice/sluice.conf.d/wrong.conf"
+	[ "$status" = 0 ] && grep -q 'not started anew with wrong settings' "$tmp/wrong" &&
+		! grep -E 'restart|stop' "$1/asked"
+}
+
 refused() { # ROOT PACKAGE
 	! rpm --root "$1" -e --nodeps "$2" >"$tmp/refused" 2>&1 || return 1
 	cat "$tmp/refused"
@@ -130,7 +143,7 @@ mapfile -t units < <(git ls-files 'tools/packaging/systemd/*.service' |
 check "files of sluice" files_are sluice /etc/sluice /etc/sluice/deployments.d \
 	/etc/sluice/sluice.conf /etc/sluice/sluice.conf.d \
 	/usr/share/bash-completion/completions/sluicectl \
-	/usr/share/zsh/vendor-completions/_sluicectl /usr/bin/sluicectl /usr/lib/modprobe.d/sluice.conf \
+	/usr/share/zsh/site-functions/_sluicectl /usr/bin/sluicectl /usr/lib/modprobe.d/sluice.conf \
 	/usr/lib/modules-load.d/sluice.conf \
 	/usr/lib/sysusers.d/sluice.conf /usr/lib/tmpfiles.d/sluice.conf \
 	/usr/lib/udev/rules.d/65-sluice.rules /usr/sbin/sluiced \
@@ -145,7 +158,9 @@ check "they install into an empty root" install_into "$tmp/empty" --noscripts
 check "and are as they were made" rpm --root "$tmp/empty" -V --nodeps sluice sluice-dkms sluice-doc kmod-sluice
 
 check "they install with their scriptlets" root_with_shell "$tmp/root"
-check "the service is there at once" asked systemctl enable --now sluiced.service
+check "the service is there at once" asked systemctl start sluiced.service
+check "and the next time, with what is to be deployed" \
+	asked systemctl enable sluiced.service sluice-apply.service
 check "the module is built for each kernel that is new enough" diff - <(grep ^dkms "$tmp/root/asked") <<-ASKED
 	dkms add -m sluice -v $version --rpm_safe_upgrade
 	dkms install -m sluice -v $version -k $release --rpm_safe_upgrade
@@ -160,10 +175,12 @@ done
 check "they are upgraded under one" upgrade "$tmp/root"
 check "the module is built, the old one stays loaded" module_upgraded "$tmp/root"
 check "the daemon is started anew, and never stopped" daemon_upgraded "$tmp/root"
+check "not with wrong settings" upgrade_with_wrong_settings "$tmp/root"
 check "changed settings are still there" grep -qx '#changed' "$tmp/root/etc/sluice/sluice.conf"
 rm -r "$tmp/root/sys/block/sluice3"
 check "without one they are removed" rpm --root "$tmp/root" -e --nodeps sluice sluice-dkms sluice-doc kmod-sluice
-check "the service ends" asked systemctl disable --now sluiced.service
+check "the service ends" asked systemctl stop sluice-apply.service sluiced.service
+check "for ever" asked systemctl disable sluiced.service sluice-apply.service
 check "DKMS forgets the module" asked dkms remove -m sluice -v "$newer" --all --rpm_safe_upgrade
 check "which is unloaded" asked rmmod sluice
 check "nothing is left but changed settings" diff <(left_behind "$tmp/root" | sort) - <<-LEFT

@@ -318,8 +318,26 @@ misfit() {
 		test \$s != 0 && grep 'speaks version 1 of the interface and sluiced version 99' /tmp/fits"
 }
 
+# A package that was removed left its settings, and its version.
+back_again() {
+	check "the daemon goes on where the settings have become wrong" card_run 120 'set -e
+		echo "log-level = loud" >/etc/sluice/sluice.conf.d/wrong.conf
+		pid=$(systemctl show -P MainPID sluiced)
+		DPKG_MAINTSCRIPT_PACKAGE=sluice /var/lib/dpkg/info/sluice.postinst configure 0 >/tmp/wrong 2>&1
+		cat /tmp/wrong; rm /etc/sluice/sluice.conf.d/wrong.conf
+		grep "not started anew with wrong settings" /tmp/wrong
+		test "$(systemctl show -P MainPID sluiced)" = "$pid"'
+	check "removed and installed again, it runs" card_run 600 'set -e
+		version=$(dpkg-query -W -f "\${Version}" sluice)
+		apt-get -q -y remove sluice
+		if systemctl is-active sluiced; then exit 1; fi
+		apt-get -q -y install "sluice=$version"
+		systemctl is-active sluiced; systemctl is-enabled sluiced sluice-apply'
+}
+
 purge() {
 	! any interface || misfit
+	back_again
 	check "apt purges them" card_run 600 'apt-get -q -y purge sluice sluice-dkms sluice-doc'
 	check "no process is left, and no module" card_run 120 'for exe in /proc/[0-9]*/exe; do
 			readlink $exe | grep sluice && exit 1
