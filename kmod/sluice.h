@@ -70,6 +70,7 @@ struct sluice_store {
 	struct sluice_super super;
 	u64 *sequence;			/* of each map page's newest copy */
 	void *buffer;			/* SLUICE_ROUND_PAGES encoded pages */
+	int good;			/* a copy of the superblock that is whole */
 	struct sluice_store_io *ios;	/* as many bios */
 
 	/* A round of one page; lost: why it failed, which the next one says. */

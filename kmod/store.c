@@ -75,17 +75,19 @@ int sluice_store_write_super(struct sluice_device *dev)
 {
 	struct sluice_store *store = &dev->store;
 	void *buf = store->buffer + (SLUICE_ROUND_PAGES + 1) * SLUICE_MEDIA_BYTES;
-	int copy, err = 0;
+	int i, copy = !store->good, err = 0;
 
 	store->super.sequence++;
 	/*
-	 * One copy after the other, each durable before the next is touched:
-	 * at any moment one of them is whole.
+	 * One copy after the other, each durable before the next is touched, and first what
+	 * may be damaged: at any moment one of them is whole.
 	 */
-	for (copy = 0; copy < 2 && !err; copy++) {
+	for (i = 0; i < 2 && !err; i++, copy = !copy) {
 		sluice_super_encode(&store->super, buf);
 		err = sluice_local_rw(dev->local, REQ_OP_WRITE | REQ_SYNC | REQ_PREFLUSH | REQ_FUA,
 				      store->layout.super_offset[copy], buf, SLUICE_MEDIA_BYTES);
+		if (!err)
+			store->good = copy;
 	}
 	return err;
 }
@@ -172,6 +174,7 @@ static int read_super(struct sluice_device *dev, struct sluice_open *o)
 		err = refuse(o, SLUICE_REFUSED_VERSION, -EPROTONOSUPPORT);
 	} else if (best >= 0) {
 		store->super = copies[best];
+		store->good = best;
 		err = 0;
 	} else if (unreadable) {
 		err = unreadable;

@@ -65,12 +65,17 @@ static void finish(struct puppet *p, uint64_t host)
 	free(buf);
 }
 
-/* Opens what a failed device left, on a disk that works again. */
-static void reopen(struct puppet *p)
+static int open_again(struct puppet *p)
 {
 	puppet_init(p, BAD, SIZE);
 	p->namespace_bytes = SIZE;
-	CHECK(!puppet_open(p, SLUICE_OPEN_IDENTITY) && !puppet_attach(p));
+	return puppet_open(p, SLUICE_OPEN_IDENTITY);
+}
+
+/* Opens what a failed device left, on a disk that works again. */
+static void reopen(struct puppet *p)
+{
+	CHECK(!open_again(p) && !puppet_attach(p));
 	puppet_open_bdev(p);
 }
 
@@ -425,6 +430,28 @@ static void inv16_failed_superblock(void)
 	}
 }
 
+/* The one copy that is whole is not written before the other one is. */
+static void inv16_only_superblock(void)
+{
+	uint8_t *before = buffer(BLK), *after = buffer(BLK);
+	struct puppet p;
+
+	for (int i = 0; i < 2; i++) {
+		start_bad(&p, "linear");
+		puppet_stop(&p);
+		raw_read(disk, super_sector(!i) * 512, BLK, before);
+		dm_swap(super_sector(i), 8, "error");
+		CHECK(open_again(&p) == -EIO);
+		close(p.ctl);
+		raw_read(disk, super_sector(!i) * 512, BLK, after);
+		CHECK(!memcmp(before, after, BLK));
+		dm_swap(0, 8, "linear");
+		reopen(&p);
+		finish(&p, ~0ULL);
+		dm_remove();
+	}
+}
+
 /* Formatting that fails leaves no deployment, or the one before. */
 static void inv14_failed_format(void)
 {
@@ -503,6 +530,7 @@ const struct kmod_test disk_tests[] = {
 	T(inv9_flush_beside_own_round),
 	T(inv20_failed_map_write),
 	T(inv16_failed_superblock),
+	T(inv16_only_superblock),
 	T(inv14_failed_format),
 	T(inv14_unreadable_metadata),
 #undef T
