@@ -358,19 +358,26 @@ int sluice_device_open(struct sluice_open *o)
 
 static int begin_close(struct sluice_device *dev)
 {
-	int err = 0;
+	int err = -ENODEV;
 
 	mutex_lock(&dev->admin_lock);
-	mutex_lock(&dev->disk->open_mutex);
-	spin_lock_irq(&dev->att_lock);
 	if (dev->closing)
-		err = -ENODEV;
-	else if (dev->att || disk_openers(dev->disk))
-		err = -EBUSY;
-	else
+		goto out_unlock;
+	/*
+	 * Who has it opens the disk, or closes it: then perhaps until a read ends that was
+	 * ahead of what he read, and that ends with a daemon, whom admin_lock keeps out.
+	 */
+	err = -EBUSY;
+	if (!mutex_trylock(&dev->disk->open_mutex))
+		goto out_unlock;
+	spin_lock_irq(&dev->att_lock);
+	if (!dev->att && !disk_openers(dev->disk)) {
 		WRITE_ONCE(dev->closing, true);
+		err = 0;
+	}
 	spin_unlock_irq(&dev->att_lock);
 	mutex_unlock(&dev->disk->open_mutex);
+out_unlock:
 	mutex_unlock(&dev->admin_lock);
 	return err;
 }

@@ -168,6 +168,42 @@ static void inv23_two_closers(void)
 	close(p.ctl);
 }
 
+/* A program that closes the disk waits for what is read ahead of it, and nobody for him. */
+static void inv23_close_beside_closing(void)
+{
+	char path[64];
+	struct puppet p;
+	pid_t pid;
+	int fd, status, from;
+
+	puppet_init(&p, disk, IMAGE);
+	p.deadline_ms = 60000;
+	CHECK(!puppet_open(&p, SLUICE_OPEN_FORMAT | SLUICE_OPEN_IDENTITY));
+	/* There once it is. */
+	puppet_open_bdev(&p);
+	puppet_close_bdev(&p);
+	snprintf(path, sizeof(path), "/dev/sluice%u", p.index);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || posix_fadvise(fd, 100 * BLK, 4 * BLK, POSIX_FADV_WILLNEED))
+			_exit(1);
+		close(fd);
+		_exit(0);
+	}
+	while (!puppet_stat(&p).parked)
+		usleep(10000);
+	usleep(200000);
+	from = now_ms();
+	CHECK(puppet_close(&p) == -EBUSY);
+	CHECK(now_ms() - from < 5000);
+	CHECK(!puppet_attach(&p));
+	puppet_serve(&p);
+	CHECK(waitpid(pid, &status, 0) == pid && !status);
+	puppet_stop(&p);
+}
+
 /* Closing waits for what the disk is still writing, and keeps it. */
 static void inv23_close_with_fills(void)
 {
@@ -568,6 +604,7 @@ const struct kmod_test control_tests[] = {
 	T(inv22_inv23_deadline),
 	T(inv25_attachment),
 	T(inv23_two_closers),
+	T(inv23_close_beside_closing),
 	T(inv23_close_with_fills),
 	T(inv28_quota),
 	T(inv26_death),

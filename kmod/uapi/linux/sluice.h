@@ -125,7 +125,10 @@ enum sluice_state {
 	SLUICE_STATE_FAILED,		/* sticky metadata failure */
 };
 
-/* SLUICE_IOC_CLOSE: EBUSY while the disk is open or a daemon is attached. */
+/*
+ * SLUICE_IOC_CLOSE: EBUSY while the disk is open, or somebody opens or closes it just now,
+ * or a daemon is attached.
+ */
 struct sluice_close {
 	__u32 index;
 	__u32 flags;			/* none yet */
