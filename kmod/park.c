@@ -207,16 +207,10 @@ static u64 park(struct sluice_part *part, u64 wait, u64 ask)
 	return ask;
 }
 
-/*
- * What of a part's missing blocks the daemon is asked for. A read whose
- * remaining blocks became resident while the local write of one it was served
- * failed needs that one after all: it can now only be read as a whole.
- */
+/* What of a part's missing blocks the daemon is asked for. */
 static u64 wanted(const struct sluice_part *part, u64 missing)
 {
-	if (bio_op(part->bio) != REQ_OP_READ)
-		return missing & part->partial;
-	return (missing & part->need) ?: missing;
+	return missing & (bio_op(part->bio) == REQ_OP_READ ? part->need : part->partial);
 }
 
 static void note_parked(struct sluice_part *part)
@@ -239,6 +233,52 @@ static blk_status_t device_status(struct sluice_device *dev, bool needs_bits)
 	if (needs_bits && READ_ONCE(dev->failed))
 		return BLK_STS_IOERR;
 	return BLK_STS_OK;
+}
+
+static void read_done(struct bio *clone)
+{
+	struct sluice_part *part = container_of(clone, struct sluice_part, clone);
+	blk_status_t status = clone->bi_status;
+	LIST_HEAD(woken);
+
+	bio_uninit(clone);
+	part->need &= ~part->reading;
+	if (status || !part->need) {
+		part_end(part, status);
+		return;
+	}
+	/* This may be an interrupt: the next run is the worker's. */
+	list_add_tail(&part->waiter.node, &woken);
+	sluice_park_kick(part->dev, &woken);
+}
+
+/*
+ * Reads the first run of resident blocks that the part still needs, for the rest of it was
+ * served and did not get resident. Once nothing can, after a failure of the metadata, no
+ * read over both kinds would end otherwise.
+ */
+static void start_read(struct sluice_part *part)
+{
+	struct sluice_device *dev = part->dev;
+	struct bio *bio = part->bio, *clone = &part->clone;
+	u64 base = part->region * SLUICE_REGION_BLOCKS;
+	unsigned int first = __ffs64(part->need), end = first;
+	sector_t from, to;
+
+	while (end < SLUICE_REGION_BLOCKS && (part->need & BIT_ULL(end)))
+		end++;
+	part->reading = sluice_region_mask(part->region, base + first, end - first);
+	from = max_t(sector_t, (base + first) * SLUICE_BLOCK_SECTORS, bio->bi_iter.bi_sector);
+	to = min_t(sector_t, (base + end) * SLUICE_BLOCK_SECTORS, bio_end_sector(bio));
+	if (bio_init_clone(dev->local, clone, bio, GFP_NOWAIT)) {
+		/* As with a write's. */
+		clone->bi_status = BLK_STS_RESOURCE;
+		read_done(clone);
+		return;
+	}
+	bio_trim(clone, from - bio->bi_iter.bi_sector, to - from);
+	clone->bi_end_io = read_done;
+	submit_bio_noacct(clone);
 }
 
 static void advance_read(struct sluice_part *part)
@@ -269,6 +309,13 @@ static void advance_read(struct sluice_part *part)
 		spin_unlock_irqrestore(&bucket->lock, flags);
 		unpark(part);
 		part_end(part, BLK_STS_IOERR);
+		return;
+	}
+	/* While a fill or a write is at it, all may become resident, and is read at once. */
+	if (!(missing & (part->need | sluice_map_claimed(&dev->map, region)))) {
+		spin_unlock_irqrestore(&bucket->lock, flags);
+		unpark(part);
+		start_read(part);
 		return;
 	}
 	note_parked(part);
@@ -426,10 +473,11 @@ static void deadline_work(struct work_struct *work)
 	LIST_HEAD(expired);
 
 	/* The disk's loss may call before there is a map; pairs with the open. */
-	if (!smp_load_acquire(&dev->ready))
-		return;
-	collect(dev, &expired, READ_ONCE(dev->dead));
-	fail_list(dev, &expired);
+	if (smp_load_acquire(&dev->ready)) {
+		collect(dev, &expired, READ_ONCE(dev->dead));
+		fail_list(dev, &expired);
+	}
+	/* Nobody parks without a map; who does before the open ends waits for a tick more. */
 	if (atomic_read(&dev->parked))
 		queue_delayed_work(dev->io_wq, &dev->deadline_work,
 				   msecs_to_jiffies(SLUICE_DEADLINE_TICK_MS));

@@ -163,7 +163,8 @@ struct sluice_part {
 	unsigned long expires;		/* jiffies */
 	u64 region;
 	u64 mask;			/* blocks touched */
-	u64 need;			/* read: blocks not yet served from the pool */
+	u64 need;			/* read: blocks not yet in the bio */
+	u64 reading;			/* read: of these, what the clone reads */
 	u64 partial;			/* write: blocks touched only in part */
 	bool waits;			/* came from the reserve of what may wait for the daemon */
 	bool timed;			/* waits for the daemon: has a deadline */

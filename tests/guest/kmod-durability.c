@@ -60,6 +60,45 @@ static void inv21_failed_fill_still_serves(void)
 	dm_remove();
 }
 
+/* So has one of local blocks besides, amid what fails and behind it. */
+static void inv21_failed_fill_amid_local(void)
+{
+	struct puppet p;
+	struct sluice_event e;
+	struct io io;
+	uint8_t *buf = buffer(4 * BLK), *w = buffer(BLK);
+
+	dm_create(0, disk_bytes(disk) / 512, "linear");
+	puppet_init(&p, BAD, IMAGE);
+	puppet_start(&p);
+	CHECK(puppet_commit(&p, 101, 1) == 1);
+	host_fill(w, 103 * BLK, BLK, 4);
+	CHECK(io_do(p.dev, IO_WRITE, 103 * BLK, BLK, w) == BLK);
+	/* 100 and 102 */
+	dm_swap(800, 8, "error");
+	io_start(&io, p.dev, IO_READ, 100 * BLK + 512, 3 * BLK, buf);
+	CHECK(puppet_event(&p, &e, 5000) && e.block == 100 && e.blocks == 1);
+	CHECK(puppet_event(&p, &e, 5000) && e.block == 102 && e.blocks == 1);
+	CHECK(puppet_commit(&p, 100, 1) == -EIO);
+	CHECK(puppet_commit(&p, 102, 1) == 1);
+	CHECK(io_done(&io, 5000) && io_wait(&io) == 3 * BLK);
+	CHECK(image_is(buf, 100 * BLK + 512, 3 * BLK - 512));
+	CHECK(host_is(buf + 3 * BLK - 512, 103 * BLK, 512, 4));
+	CHECK(!puppet_resident(&p, 100) && !puppet_stat(&p).parked);
+	/* What is local may fail, too. */
+	io_start(&io, p.dev, IO_READ, 100 * BLK, 2 * BLK, buf);
+	/* 102 may have been asked for once more. */
+	do
+		CHECK(puppet_event(&p, &e, 5000));
+	while (e.block != 100);
+	dm_swap(800, 16, "error");
+	CHECK(puppet_commit(&p, 100, 1) == -EIO);
+	CHECK(io_done(&io, 5000) && io_wait(&io) == -EIO);
+	dm_swap(0, 8, "linear");
+	puppet_stop(&p);
+	dm_remove();
+}
+
 /* dm-clone's third: an acknowledged write must not revert on metadata failure. */
 static void inv20_sticky_metadata_failure(void)
 {
@@ -67,7 +106,7 @@ static void inv20_sticky_metadata_failure(void)
 	struct sluice_event e;
 	struct io io;
 	uint64_t total = disk_bytes(disk) / 512;
-	uint8_t *w = buffer(BLK), *buf = buffer(BLK);
+	uint8_t *w = buffer(BLK), *buf = buffer(4 * BLK);
 
 	dm_create(0, total, "linear");
 	puppet_init(&p, BAD, IMAGE);
@@ -90,6 +129,12 @@ static void inv20_sticky_metadata_failure(void)
 	CHECK(puppet_commit(&p, 50, 1) == -EROFS);
 	CHECK(io_wait(&io) == BLK && image_is(buf, 50 * BLK, BLK) && !puppet_resident(&p, 50));
 	CHECK(io_do(p.dev, IO_READ, 10 * BLK, BLK, buf) == BLK && host_is(buf, 10 * BLK, BLK, 1));
+	/* Also of what is partly local. */
+	io_start(&io, p.dev, IO_READ, 7 * BLK, 4 * BLK, buf);
+	CHECK(puppet_event(&p, &e, 5000) && e.block == 7 && e.blocks == 3);
+	CHECK(puppet_commit(&p, 7, 3) == -EROFS);
+	CHECK(io_done(&io, 5000) && io_wait(&io) == 4 * BLK);
+	CHECK(image_is(buf, 7 * BLK, 3 * BLK) && host_is(buf + 3 * BLK, 10 * BLK, BLK, 1));
 	puppet_stop(&p);
 	dm_remove();
 }
@@ -467,6 +512,7 @@ const struct kmod_test durability_tests[] = {
 #define T(x) { #x, x }
 	T(inv5_failed_write_leaves_missing),
 	T(inv21_failed_fill_still_serves),
+	T(inv21_failed_fill_amid_local),
 	T(inv20_sticky_metadata_failure),
 	T(inv8_inv9_flush),
 	T(inv10_fua),
