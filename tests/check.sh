@@ -49,7 +49,7 @@ beside() {
 prepare() { tests/guest.sh --prepare >build/check/guests; }
 
 native() {
-	local name
+	local name names long='kmod|deploy-killed|sources-debian|sources-large'
 
 	step deps tests/vm/deps.sh
 	# The kernels take longest when cold; nothing else uses both cores as well.
@@ -61,14 +61,16 @@ native() {
 
 	# The longest first, so that none runs alone for long. The lab has its hosts' deadlines.
 	beside 2 lab tests/lab/life-cycle.sh brief
-	while read -r name; do
+	mapfile -t names < <(grep -xE "$long" build/check/guests
+		grep -vxE "$long" build/check/guests)
+	for name in "${names[@]}"; do
 		beside 1 "$name-guest" tests/guest.sh --brief "$name"
 		case $name in
 		kmod) beside 2 crash tests/crash/run.sh 8000 1 4 ;;
 		deploy) beside 1 static tests/static.sh ;;
 		deploy-killed) beside 1 unit tests/unit.sh ;;
 		esac
-	done <build/check/guests
+	done
 	wait
 }
 

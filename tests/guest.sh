@@ -135,7 +135,6 @@ disk=$image,snapshot
 # Half of that is enough for those that deploy it five times through a slow network.
 random_image build/tests/random-32.img 32
 small=build/tests/random-32.img,snapshot
-# The longest first, so that none runs alone for long.
 guest kmod --append kmemleak=on --disk new:80M --disk new:80M --disk new:80M -- tests/guest/kmod.sh
 guest deploy --memory 3072 --disk "$small" --disk new:36M -- tests/guest/deploy.sh \
 	under_load resumed from_file
