@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,9 +33,16 @@ void sluice_client_close(struct sluice_ctl *ctl)
 	sluice_inbuf_free(&ctl->client.in);
 }
 
+static int timed_out(struct sluice_ctl *ctl)
+{
+	return sluice_fail(ctl, SLUICE_EXIT_TIMEOUT, "sluiced did not answer in time.");
+}
+
 static int refuse_socket(struct sluice_ctl *ctl, int err)
 {
 	switch (err) {
+	case EAGAIN:
+		return timed_out(ctl);
 	case ENOENT:
 	case ECONNREFUSED:
 		return sluice_fail(ctl, SLUICE_EXIT_NO_DAEMON, "No sluiced answers at %s; start "
@@ -50,6 +58,33 @@ static int refuse_socket(struct sluice_ctl *ctl, int err)
 	}
 }
 
+/* In ms, from 0 on; -1: for ever. */
+static int time_left(const struct sluice_ctl *ctl)
+{
+	int64_t left;
+
+	if (!ctl->client.deadline)
+		return -1;
+	left = ctl->client.deadline - sluice_client_now();
+	if (left < 0)
+		return 0;
+	return left > INT_MAX ? INT_MAX : left;
+}
+
+/* One that hangs accepts nobody, and once its queue is full connect() waits. */
+static void limit_connect(const struct sluice_ctl *ctl)
+{
+	int left = time_left(ctl);
+	struct timeval limit = { left / 1000, left % 1000 * 1000 };
+
+	if (left < 0)
+		return;
+	/* 0 would be for ever. */
+	if (!left)
+		limit.tv_usec = 1;
+	setsockopt(ctl->client.fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+}
+
 static int connect_daemon(struct sluice_ctl *ctl)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -61,6 +96,7 @@ static int connect_daemon(struct sluice_ctl *ctl)
 	ctl->client.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (ctl->client.fd < 0)
 		return refuse_socket(ctl, errno);
+	limit_connect(ctl);
 	if (connect(ctl->client.fd, (struct sockaddr *)&addr, sizeof(addr)))
 		return refuse_socket(ctl, errno);
 	return 0;
@@ -76,23 +112,15 @@ static int lost(struct sluice_ctl *ctl, const char *why)
 static int wait_for(struct sluice_ctl *ctl, short events)
 {
 	struct pollfd pfd = { .fd = ctl->client.fd, .events = events };
-	int64_t left = -1;
 	int ready;
 
 	do {
-		if (ctl->client.deadline) {
-			left = ctl->client.deadline - sluice_client_now();
-			if (left < 0)
-				left = 0;
-			if (left > INT_MAX)
-				left = INT_MAX;
-		}
-		ready = poll(&pfd, 1, left);
+		ready = poll(&pfd, 1, time_left(ctl));
 	} while (ready < 0 && errno == EINTR);
 	if (ready < 0)
 		return lost(ctl, strerror(errno));
 	if (!ready)
-		return sluice_fail(ctl, SLUICE_EXIT_TIMEOUT, "sluiced did not answer in time.");
+		return timed_out(ctl);
 	return 0;
 }
 

@@ -16,6 +16,9 @@
 #include "command.h"
 #include "doctor.h"
 
+/* A daemon that does not say its version within it hangs. */
+#define ANSWER_MS	5000
+
 #define TCP_TLS	"CONFIG_NVME_TARGET_TCP_TLS=y"
 
 static bool is_at_least(const char *release, int major, int minor)
@@ -210,15 +213,21 @@ static void compare_versions(struct sluice_doctor *doctor, struct json_object *r
 
 void sluice_doctor_versions(struct sluice_doctor *doctor)
 {
+	static const char start[] = "Run: systemctl enable --now sluiced";
+	static const char restart[] =
+		"See journalctl -u sluiced, and run: systemctl restart sluiced";
 	struct json_object *reply;
+	int status;
 
 	look_module(doctor);
 	/* Another system's daemon cannot be asked. */
 	if (*doctor->root)
 		return;
-	if (sluice_client_call(doctor->ctl, "Version", NULL, &reply)) {
+	doctor->ctl->client.deadline = sluice_client_now() + ANSWER_MS;
+	status = sluice_client_call(doctor->ctl, "Version", NULL, &reply);
+	if (status) {
 		sluice_doctor_find(doctor, SLUICE_LEVEL_WARNING, "daemon",
-				   "Run: systemctl enable --now sluiced", "%s",
+				   status == SLUICE_EXIT_TIMEOUT ? restart : start, "%s",
 				   doctor->ctl->error.message ? doctor->ctl->error.message : "");
 		sluice_error_clear(doctor->ctl);
 		return;

@@ -24,6 +24,9 @@
 
 #define LOOK_MS	500
 
+/* For an answer: signals and keys are heeded between looks. */
+#define ANSWER_MS	2000
+
 /* The other screen of the terminal, without a cursor; and back. */
 #define ENTER	"\033[?1049h\033[?25l"
 #define LEAVE	"\033[?25h\033[?1049l"
@@ -127,13 +130,14 @@ static int show(struct sluice_ctl *ctl, const char *name)
 		parameters = json_object_new_object();
 		if (name)
 			json_object_object_add(parameters, "name", json_object_new_string(name));
+		ctl->client.deadline = sluice_client_now() + ANSWER_MS;
 		status = sluice_client_call(ctl, "Status", parameters, &reply);
-		if (status && status != SLUICE_EXIT_NO_DAEMON)
+		if (status && status != SLUICE_EXIT_NO_DAEMON && status != SLUICE_EXIT_TIMEOUT)
 			return status;
 		printf("\033[H");
 		if (status) {
 			print_cut("", ctl->error.message ? ctl->error.message : "");
-			/* It may come back. */
+			/* It may come back, or to itself. */
 			sluice_error_clear(ctl);
 		} else {
 			print_all(reply);

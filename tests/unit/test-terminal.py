@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 
@@ -39,7 +40,7 @@ class Daemon:
 
     def pipe(self, *args):
         return subprocess.run([CTL, "--socket", self.sock, *args], capture_output=True,
-                              text=True, check=False, env={"TERM": "xterm"})
+                              text=True, check=False, env={"TERM": "xterm"}, timeout=60)
 
 
 @contextlib.contextmanager
@@ -126,6 +127,45 @@ def watch(directory):
         end(child)
 
 
+def hung(directory):
+    """A daemon that takes calls and says nothing, and one that does not even accept."""
+    with answers(directory, Status="@silent", Version="@silent") as daemon:
+        for name, act in (("q", lambda c: c.send("q")), ("Ctrl-C", lambda c: c.sendintr()),
+                          ("SIGTERM", lambda c: c.kill(signal.SIGTERM))):
+            child = daemon.terminal("watch")
+            child.expect_exact(ENTER)
+            child.waitnoecho(10)
+            act(child)
+            rest, status = end(child)
+            check(f"{name} ends watch while the daemon hangs", status == 0 and
+                  rest.endswith(LEAVE), (status, rest[-80:]))
+        child = daemon.terminal("watch")
+        check("watch says so, and goes on", picture(child, 100, "sluiced did not answer in time") and
+              picture(child, 100, "sluiced did not answer in time"))
+        child.sendintr()
+        end(child)
+        check_hung("that says nothing", daemon)
+    # Not more than fit into its queue.
+    sock = directory + "/full"
+    with socket.socket(socket.AF_UNIX) as server, contextlib.ExitStack() as waiting:
+        server.bind(sock)
+        server.listen(0)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                peer = waiting.enter_context(socket.socket(socket.AF_UNIX))
+                peer.setblocking(False)
+                peer.connect(sock)
+        check_hung("that accepts nobody", Daemon(sock))
+
+
+def check_hung(name, daemon):
+    done = daemon.pipe("doctor", "-o", "json")
+    found = [f for f in json.loads(done.stdout)["findings"] if f["check"] == "daemon"]
+    check(f"doctor of a daemon {name}", len(found) == 1 and found[0]["level"] == "warning" and
+          found[0]["message"] == "sluiced did not answer in time." and
+          "restart sluiced" in found[0]["remedy"], done.stdout)
+
+
 def events(directory):
     happened = [{"parameters": {"event": kind, "time": "2026-01-02T03:04:05.678Z", "name": "web1",
                                 "state": "copying", "error": None, "source": "nbd://a"},
@@ -180,6 +220,7 @@ def apply(directory):
 
 with tempfile.TemporaryDirectory() as tmp:
     watch(tmp)
+    hung(tmp)
     events(tmp)
     doctor(tmp)
     apply(tmp)
