@@ -149,8 +149,10 @@ static void look_module(struct sluice_doctor *doctor)
 		sluice_doctor_find(doctor, SLUICE_LEVEL_OK, "module", NULL,
 				   "sluice.ko %s is loaded.", version);
 	else if (sluice_doctor_has_module(doctor, "sluice"))
-		sluice_doctor_find(doctor, SLUICE_LEVEL_OK, "module", NULL,
-				   "sluice.ko is there; sluiced loads it when it is needed.");
+		/* sluiced cannot load it: its unit forbids that. */
+		sluice_doctor_find(doctor, SLUICE_LEVEL_ERROR, "module",
+				   "Run: modprobe sluice. If its key is rejected, run mokutil --import /var/lib/dkms/mok.pub and reboot.",
+				   "sluice.ko is there, but not loaded.");
 	else
 		sluice_doctor_find(doctor, SLUICE_LEVEL_ERROR, "module",
 				   "Install sluice-dkms, and the headers of this kernel.",

@@ -40,6 +40,7 @@ card() {
 		echo "kernel/drivers/nvme/$module.ko.xz:"
 	done >"$card/lib/modules/6.14.2-card/modules.dep"
 	echo 'updates/dkms/sluice.ko:' >>"$card/lib/modules/6.14.2-card/modules.dep"
+	put sys/module/sluice/version 9.9
 	put sys/module/nvmet_pci_epf/parameters/ends_failed_reads Y
 	put boot/config-6.14.2-card '# CONFIG_NVME_TARGET_TCP_TLS is not set'
 	mkdir -p "$card/sys/class/pci_epc/fd000000.pcie-ep"
@@ -80,7 +81,10 @@ card; put proc/sys/kernel/io_uring_disabled 2; run --root "$card"
 found "no io_uring" 19 io_uring error kernel.io_uring_disabled=0
 card; rm "$card/proc/sys/kernel/io_uring_disabled"; run --root "$card"
 found "before io_uring_disabled" 0 io_uring ok
-card; sed -i /sluice/d "$card"/lib/modules/*/modules.dep; run --root "$card"
+card; rm -r "$card/sys/module/sluice"; run --root "$card"
+found "a module that is not loaded" 19 module error "modprobe sluice"
+found "a module whose key is rejected" 19 module error "mokutil --import"
+sed -i /sluice/d "$card"/lib/modules/*/modules.dep; run --root "$card"
 found "no module" 19 module error sluice-dkms
 put sys/module/sluice/version 9.9; run --root "$card"
 found "a loaded module" 0 module ok
