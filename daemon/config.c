@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "log.h"
 
@@ -26,6 +27,15 @@ static int set_path(void *field, const char *value, const char **why)
 		return -EINVAL;
 	memcpy(field, value, strlen(value) + 1);
 	return 0;
+}
+
+static int set_socket(void *field, const char *value, const char **why)
+{
+	if (strlen(value) >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
+		*why = "is longer than the 107 bytes that a socket's path may have";
+		return -EINVAL;
+	}
+	return set_path(field, value, why);
 }
 
 static int set_group(void *field, const char *value, const char **why)
@@ -81,7 +91,7 @@ static const struct {
 	int (*set)(void *field, const char *value, const char **why);
 } settings[] = {
 	{ "state-dir", FIELD(state_dir), set_path },
-	{ "socket", FIELD(socket), set_path },
+	{ "socket", FIELD(socket), set_socket },
 	{ "credentials", FIELD(credentials), set_path },
 	{ "group", FIELD(group), set_group },
 	{ "log-level", FIELD(log_level), set_level },

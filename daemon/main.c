@@ -210,6 +210,23 @@ static int configure(struct options *o, struct sluiced_config *config)
 	return 0;
 }
 
+/* Paths that cannot be used are wrong settings; all else may be another the next time. */
+static int status_of(int err)
+{
+	switch (err) {
+	case -EACCES:
+	case -EISDIR:
+	case -ELOOP:
+	case -ENAMETOOLONG:
+	case -ENOENT:
+	case -ENOTDIR:
+	case -EROFS:
+		return EXIT_USAGE;
+	default:
+		return 1;
+	}
+}
+
 static void sleep_ms(unsigned int ms)
 {
 	struct timespec ts = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
@@ -221,21 +238,22 @@ static void sleep_ms(unsigned int ms)
 static int lock_state(const char *dir)
 {
 	unsigned int waited = 0;
-	char path[PATH_MAX];
-	int fd;
+	char path[PATH_MAX + 8];
+	int fd, err;
 
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
+		err = -errno;
 		sluiced_log(LOG_ERR, "sluiced", "The state directory %s cannot be made: %s.", dir,
-			    strerror(errno));
-		return -errno;
+			    strerror(-err));
+		return err;
 	}
-	if (snprintf(path, sizeof(path), "%s/lock", dir) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
+	snprintf(path, sizeof(path), "%s/lock", dir);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0) {
+		err = -errno;
 		sluiced_log(LOG_ERR, "sluiced", "The lock %s cannot be opened: %s.", path,
-			    strerror(errno));
-		return -errno;
+			    strerror(-err));
+		return err;
 	}
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK || waited >= LOCK_PATIENCE_MS) {
@@ -400,6 +418,7 @@ static void start_metrics(const struct sluiced_config *config)
 			    strerror(-err));
 }
 
+/* The exit status. */
 static int serve(const struct sluiced_config *config)
 {
 	int err;
@@ -409,7 +428,7 @@ static int serve(const struct sluiced_config *config)
 		sluiced_log(LOG_ERR, "sluiced",
 			    "The kernel gives no io_uring (%s): sluiced needs Linux 6.1 and kernel.io_uring_disabled=0.",
 			    strerror(-err));
-		return err;
+		return 1;
 	}
 	err = take_signals();
 	if (!err)
@@ -417,7 +436,7 @@ static int serve(const struct sluiced_config *config)
 	if (err) {
 		sluiced_log(LOG_ERR, "sluiced", "Signals and jobs cannot be set up: %s.",
 			    strerror(-err));
-		return err;
+		return 1;
 	}
 	/* Hosts may be waiting: devices before everything else. */
 	sluiced_restore(&the_daemon);
@@ -427,7 +446,7 @@ static int serve(const struct sluiced_config *config)
 			    config->socket,
 			    err == -EADDRINUSE ? "something else is there; move it away" :
 						 strerror(-err));
-		return err;
+		return status_of(err);
 	}
 	start_metrics(config);
 	start_notifying(config->ready_s);
@@ -435,7 +454,7 @@ static int serve(const struct sluiced_config *config)
 	err = sluiced_loop_run(&the_daemon.loop);
 	if (err)
 		sluiced_log(LOG_ERR, "sluiced", "The event loop failed: %s.", strerror(-err));
-	return err;
+	return err ? 1 : 0;
 }
 
 /* Named, or systemd's for this service, or the usual one. */
@@ -456,7 +475,7 @@ int main(int argc, char **argv)
 {
 	static struct sluiced_config config;
 	struct options o = { 0 };
-	int status, err;
+	int status;
 
 	status = parse_options(argc, argv, &o);
 	if (status >= 0)
@@ -466,18 +485,19 @@ int main(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	sluiced_log_init(config.log_level);
-	if (lock_state(config.state_dir) < 0)
-		return 1;
+	status = lock_state(config.state_dir);
+	if (status < 0)
+		return status_of(status);
 	sluiced_memory_lock();
 	the_daemon.state_dir = config.state_dir;
 	the_daemon.source_options.state_dir = config.state_dir;
 	the_daemon.source_options.ctrl_loss_s = config.ctrl_loss_s;
 	the_daemon.source_options.credentials = credentials_file(&config);
-	err = serve(&config);
+	status = serve(&config);
 	sluiced_server_exit();
-	if (!err)
+	if (!status)
 		sluiced_log(LOG_NOTICE, "sluiced", "Stopped.");
 	/* Threads of jobs that hang may still run: nothing is torn down under them. */
 	fflush(NULL);
-	_exit(err ? 1 : 0);
+	_exit(status);
 }

@@ -56,6 +56,7 @@ def start(*args, until=None, before=()):
         status = process.wait()
         log_file.seek(0)
         said.append((log_file.read(), status if status >= 0 else None))
+    return status
 
 
 KINDS = {}
@@ -351,14 +352,20 @@ def daemons():
     start("--check-config", "--config", TMP)
     os.symlink("loop.conf.d", TMP + "/loop.conf.d")
     start("--check-config", "--config", write("loop.conf", ""))
-    for value in ("state-dir=x", "metrics-port=x", "ready-timeout=0", "group=" + "x" * 99):
-        start("--check-config", "--" + value.replace("=", " ").split()[0], value.split("=")[1])
+    for value in ("state-dir=x", "metrics-port=x", "ready-timeout=0", "group=" + "x" * 99,
+                  "socket=/" + "x" * 107):
+        ended = start("--check-config", "--" + value.split("=")[0], value.split("=")[1])
+        check(f"the status of {value}", ended == 2, ended)
         start("--check-config", "--config", write("b.conf", value.replace("=", " = ") + "\n"))
     os.makedirs(TMP + "/second/lock")
-    start("--state-dir", "/dev/null/x", "--socket", TMP + "/s")
-    start("--state-dir", TMP + "/second", "--socket", TMP + "/s")
-    start("--state-dir", TMP + "/state", "--socket", TMP + "/s")
-    start("--state-dir", TMP + "/third", "--socket", TMP + "/plain")
+    # Of 2 the unit takes it that another start does not help.
+    long = "/" + "/".join(["x" * 200] * 25)
+    for state, sock, status in (("/dev/null/x", "s", 2), (TMP + "/none/x", "s", 2), (long, "s", 2),
+                                (TMP + "/second", "s", 2), (TMP + "/third", "plain/s", 2),
+                                (TMP + "/third", "none/x/s", 2), (TMP + "/state", "s", 1),
+                                (TMP + "/third", "plain", 1)):
+        ended = start("--state-dir", state, "--socket", TMP + "/" + sock)
+        check(f"the status with {state} and {sock}", ended == status, ended)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
