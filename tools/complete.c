@@ -29,6 +29,7 @@ struct line {
 	const struct sluice_command *command;	/* NULL: not yet named */
 	const struct sluice_option *option;	/* whose value the word is, or NULL */
 	int words;				/* behind the command */
+	const char *first;			/* of them, if there is one */
 	bool only_words;			/* "--" was there */
 	const char *prefix;			/* "--option=", of the word, or "" */
 	size_t prefix_len;
@@ -126,7 +127,8 @@ static void offer_alternative(const struct line *line, const char *text, size_t 
 		offer_schemes(line);
 	else if (!strcmp(word, "EPC"))
 		offer_entries(line, "/sys/class/pci_epc");
-	else if (!strcmp(word, "FILE") || !strcmp(word, "PATH") || !strcmp(word, "DEVICE"))
+	else if (!strcmp(word, "FILE") || !strcmp(word, "PATH") || !strcmp(word, "DEVICE") ||
+		 !strcmp(word, "IMAGE") || !strcmp(word, "LIST"))
 		printf(":files\n");
 }
 
@@ -147,7 +149,8 @@ static void offer_value(const struct line *line, const char *value, size_t len, 
 struct place {
 	const char *text;
 	size_t len;
-	bool optional;
+	bool optional, repeats;
+	bool begins;			/* the first of those that a lone "|" parts */
 };
 
 /* The words of a synopsis: neither its options nor their values. */
@@ -155,7 +158,7 @@ static size_t places_of(const struct sluice_command *command, struct place *plac
 {
 	const char *p = command->synopsis + strlen(command->name);
 	const struct sluice_option *option = NULL;
-	bool in_option = false;
+	bool in_option = false, begins = true;
 	size_t n = 0;
 
 	while (*(p += strspn(p, " ")) && n < PLACES_MAX) {
@@ -166,17 +169,39 @@ static size_t places_of(const struct sluice_command *command, struct place *plac
 		size_t text_len = strcspn(text, " ].");
 
 		p += len;
-		if (!strncmp(text, "--", 2)) {
+		if (len == 1 && *text == '|') {
+			begins = true;
+		} else if (!strncmp(text, "--", 2)) {
 			option = sluice_option_find(command->options, text + 2, text_len - 2);
 			/* Up to its value, or to the end of the brackets. */
 			in_option = opens ? !closes : option && option->value;
 		} else if (in_option) {
 			in_option = false;
 		} else if (strncmp(text, "OPTION", text_len)) {
-			places[n++] = (struct place){ text, text_len, opens };
+			places[n++] = (struct place){
+				.text = text, .len = text_len, .optional = opens,
+				.repeats = memchr(text, '.', p - text), .begins = begins,
+			};
+			begins = false;
 		}
 	}
 	return n;
+}
+
+/* Whether @word may be there: capitals stand for anything. */
+static bool takes(const struct place *place, const char *word)
+{
+	const char *p = place->text, *end = p + place->len;
+	size_t len;
+
+	if (!islower((unsigned char)*p))
+		return true;
+	for (; p < end; p += len + 1) {
+		len = strcspn(p, "| ].");
+		if (len == strlen(word) && !strncmp(p, word, len))
+			return true;
+	}
+	return false;
 }
 
 /* What may stand where the word does, as places before may have been left out. */
@@ -184,11 +209,17 @@ static void offer_words(const struct line *line)
 {
 	struct place places[PLACES_MAX];
 	size_t n = places_of(line->command, places);
-	int required = 0;
+	int required = 0, at = 0;
+	bool meant = true;
 	size_t i;
 
-	for (i = 0; i < n; i++) {
-		if (required <= line->words && line->words <= (int)i)
+	for (i = 0; i < n; i++, at++) {
+		if (places[i].begins) {
+			required = at = 0;
+			meant = !line->words || takes(&places[i], line->first);
+		}
+		if (meant && required <= line->words &&
+		    (line->words <= at || places[i].repeats))
 			offer_value(line, places[i].text, places[i].len, "");
 		required += !places[i].optional;
 	}
@@ -232,7 +263,8 @@ static bool pass(struct line *line, const char *word)
 		else if (line->option && word[len])
 			pass_value(line, word + len + 1);
 	} else if (line->command) {
-		line->words++;
+		if (!line->words++)
+			line->first = word;
 	} else {
 		line->command = sluice_command_find(word);
 		return line->command;

@@ -90,6 +90,16 @@ def words():
     check("hidden command", complete("comp") == [])
     check("file", complete("deploy", "--local", "") == [":files"])
     check("nothing left", complete("export", "vdb", "tcp", "") == [])
+    check("all alternatives", complete("profile", "") ==
+          ["record", "get", "show", "merge", "from-paths"])
+    for typed, want in ("sh", "show"), ("m", "merge"), ("f", "from-paths"), ("r", "record"):
+        check(f"profile {typed}", complete("profile", typed) == [want])
+    check("the words of an alternative", complete("profile", "show", "") == [":files"])
+    check("and no more", complete("profile", "show", "a", "") == [])
+    check("a word that is repeated", complete("profile", "merge", "a", "b", "") == [":files"])
+    check("an image and a list", complete("profile", "from-paths", "") == [":files"] and
+          complete("profile", "from-paths", "a", "") == [":files"])
+    check("no alternative", complete("profile", "frob", "") == [])
     check("commands of help", complete("help", "fail") == ["fail-parked"])
 
 
