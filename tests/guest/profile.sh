@@ -229,6 +229,7 @@ fitted() {
 	deploy --paused --profile /tmp/other.profile >/dev/null 2>/tmp/deploy.err
 	check "a profile of another image is used with a warning" grep -q 'another image' /tmp/deploy.err
 	check "and without what the image does not have" grep -q 'behind the end' /tmp/deploy.err
+	check "as the log says, too" grep -q 'of the boot profile are behind' "$OUT/sluiced.log"
 	check "which the status says" [ "$(profile_part clipped_bytes)" = $((4096 + (1 << 20))) ]
 	check "with both" [ "$(profile_part same_image)" = false ]
 	"$ctl" detach d >/dev/null

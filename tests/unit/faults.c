@@ -9,7 +9,8 @@
  * with the name of a function below, a pattern as of fnmatch(3) for the path that it is
  * about or that its descriptor has ("#" and the number of an ioctl follow), an error as a
  * number, and how many calls go well before. CALL may be "answer", too: of an ioctl, which
- * succeeds, but with zero in the four bytes of its answer at that offset, plus one.
+ * succeeds, but with zero in the four bytes of its answer at that offset, plus one. And
+ * "succeed": an ioctl that fails does so no longer, and answers nothing.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -134,6 +135,8 @@ int ioctl(int fd, unsigned long request, ...)
 	if (fails("ioctl", object))
 		return -1;
 	ret = REAL(ioctl)(fd, request, arg);
+	if (ret < 0 && fails("succeed", object))
+		ret = 0;
 	if (!ret && fails("answer", object))
 		memset((char *)arg + errno - 1, 0, 4);
 	return ret;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The sentences that Sluice says when something is wrong, read from its sources: of each the
-text as in Documentation/messages.rst, with "..." for what varies, and the exit status or "log"."""
+text as in Documentation/messages.rst, with "..." for what varies, and the exit status, "log" or
+"note"."""
 
 import glob
 import re
@@ -16,6 +17,9 @@ CALLS = {
     "sluice_uri_refuse": ("{}", 2),
     "bad": ("The parameter ... {}.", 2),
     "wrong": ("...: ... {}; see sluice-deployment(5).", 2),
+    # To stderr alone.
+    "fprintf": ("{}", 1),
+    "sluice_output_text": ("{}", "note"),
     # Of sources: why one cannot be used.
     "snprintf": ("{}", 5),
     "explain": ("{}", 5),
@@ -32,8 +36,12 @@ LOCAL = {
 }
 # What the machine has run out of, which no test brings about and no table helps with.
 EXHAUSTED = re.compile(r"no memory|No thread can be started|There is no room for")
+# What is said when nothing is wrong.
+GOOD = {"Recording what the host of %s asks for; nothing else is fetched meanwhile.",
+        "Recorded %zu extents, %s, until ended by %s."}
 # What is said around the sentences of somebody else, which are read below or by their calls.
-SKIP = {"%s", "%s.", "%s: %s", "%s%s", "%s:%u: %s", '%s: "%.100s" %s.', "The parameter %s %s.",
+SKIP = {"%s %s %s: %s", "sluicectl: %s", 'sluiced: %s "%s"; see sluiced --help.',
+        'sluiced: --%s: "%s" %s; see sluiced --help.', "%s", "%s.", "%s: %s", "%s%s", "%s:%u: %s", '%s: "%.100s" %s.', "The parameter %s %s.",
         "%s: %s %s; see sluice-deployment(5).", "The local disk %s %s: %s.", "The local disk %s %s.",
         "The source %s %s: %.300s", "The source %s %s: %.300s."}
 
@@ -144,6 +152,8 @@ def sentences():
             # A definition or declaration has no literal in it.
             if name == "snprintf" and args[0] not in ("why", "why->buf"):
                 continue
+            if name in ("fprintf", "sluice_output_text") and args[0] != "stderr":
+                continue
             if name == "sluiced_log" and args[0] not in ("LOG_ERR", "LOG_WARNING"):
                 continue
             around, status = calls[name]
@@ -159,7 +169,8 @@ def sentences():
                 if name in ("bad", "wrong") and arg != args[2]:
                     continue
                 for one in literals(arg, macros):
-                    if one not in SKIP and one.strip():
+                    one = one.removesuffix("\\n")
+                    if one not in SKIP | GOOD and one.strip():
                         said = normal(around.format(one) if "{" not in one else one)
                         was = found.setdefault(said, (set(), set()))
                         was[0].add(status)

@@ -7,7 +7,7 @@ Last line: "N passed, N failed"."""
 import errno
 import socket
 
-from counted import finish
+from counted import finish, until
 from provoke import daemon, says
 
 NQN = "nqn.2026-01.org.example:image"
@@ -61,6 +61,17 @@ def module_and_disk():
         says("The local disk ... cannot be opened: ....", said)
 
 
+def check_module():
+    machine = DEV + "mknod /dev/sluice-control c 1 3\n"
+    for rule, row in (("", "sluiced: The module does not answer: ...."),
+                      ("succeed /dev/sluice-control#* 1",
+                       "sluiced: The module that is loaded speaks version ... of the interface and "
+                       "this sluiced version ....")):
+        with daemon("--check-module", machine=machine, rules=[rule], up=False, ends=1) as d:
+            until(lambda d=d: d.process.poll() is not None)
+            says(row, d.log())
+
+
 def initiator():
     """The node of the kernel's initiator is a file that takes everything, or no device at all."""
     node = DEV + "echo transport=%s,traddr=%s >/dev/nvme-fabrics\n"
@@ -108,5 +119,6 @@ echo traddr=127.0.0.1,trsvcid={port} >address
 
 endpoints()
 module_and_disk()
+check_module()
 initiator()
 finish()

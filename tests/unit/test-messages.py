@@ -188,6 +188,10 @@ def profiles():
     ctl("profile", "from-paths", image, TMP + "/none")
     ctl("profile", "from-paths", image, TMP)
     ctl("profile", "from-paths", image, files)
+    for name, lines in ("a", range(0, 9000)), ("b", range(9000, 18000)):
+        write(name, f"sluice-profile 1 bytes=1{'GT'[name == 'b']}\n" +
+              "".join(f"{i * 8192} 4096\n" for i in lines))
+    ctl("profile", "merge", TMP + "/a", TMP + "/b")
     disk = TMP + "/disk"
     with open(disk, "wb") as file:
         file.truncate(16 << 20)
@@ -243,6 +247,10 @@ def answers():
             ("Status " + one % "failed", "wait d"),
             ('Status {"parameters":{"deployments":[{"name":"a"},{"name":"b"}]}}', "pause"),
             ('Status {"parameters":{"deployments":[]}}', "wait d"),
+            ('Deploy {"parameters":{"deployment":{"name":"d","profile":{"same_image":false,'
+             '"clipped_bytes":4096}}}}', " ".join(DEPLOY)),
+            ('Profile {"parameters":{"profile":"sluice-profile 1\\n","ended":"mark",'
+             '"local_bytes":4096,"full":true}}', f"profile get d {TMP}/recorded"),
             ('Profile {"parameters":{"profile":"sluice-profile 1\\n","ended":"mark"}}',
              f"profile get d {TMP}/none/x"),
             (f"Export {empty}", "export d tcp " + f"--allow nqn.{'x' * 200} " * 6000)):
