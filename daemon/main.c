@@ -307,6 +307,7 @@ static void begin_shutdown(void)
 	sluiced_log(LOG_NOTICE, "sluiced", "Stopping; devices go on serving what is local.");
 	sd_notify(0, "STOPPING=1");
 	sluiced_server_stop();
+	sluiced_metrics_stop();
 	shutdown_by = sluiced_now_ms() + SHUTDOWN_MS;
 	shut_down(&shutdown_timer);
 }

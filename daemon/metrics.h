@@ -21,6 +21,12 @@ char *sluiced_metrics_text(struct sluiced_daemon *daemon, bool openmetrics, size
 void sluiced_metrics_write(struct sluiced_daemon *daemon, const char *path,
 			   unsigned int interval_ms);
 
+/*
+ * Removes the file, once a write that is under way has ended: a collector would go on
+ * telling what was true last. A job may still do it when this returns.
+ */
+void sluiced_metrics_stop(void);
+
 /* Answers GET /metrics at 127.0.0.1:@port from the daemon's loop. -errno. */
 int sluiced_metrics_listen(struct sluiced_daemon *daemon, unsigned short port);
 

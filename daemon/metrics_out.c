@@ -28,6 +28,7 @@ static struct {
 	const char *path;
 	unsigned int interval_ms;
 	struct sluiced_timer timer;
+	bool stopping;
 
 	/* The job's while it runs. */
 	struct sluiced_job job;
@@ -69,6 +70,24 @@ static int write_file(const char *path, const char *text, size_t len)
 	return err;
 }
 
+static void remove_work(struct sluiced_job *job)
+{
+	(void)job;
+	unlink(file.path);
+}
+
+static void remove_done(struct sluiced_job *job)
+{
+	(void)job;
+}
+
+static void start_remove(void)
+{
+	file.job.work = remove_work;
+	file.job.done = remove_done;
+	sluiced_job_start(&file.job);
+}
+
 static void write_work(struct sluiced_job *job)
 {
 	(void)job;
@@ -83,6 +102,8 @@ static void write_done(struct sluiced_job *job)
 			    file.path, strerror(-file.err));
 	file.told = file.err;
 	free(file.text);
+	if (file.stopping)
+		return start_remove();
 	sluiced_timer_start(&file.daemon->loop, &file.timer, file.interval_ms);
 }
 
@@ -108,6 +129,16 @@ void sluiced_metrics_write(struct sluiced_daemon *daemon, const char *path,
 	file.job.work = write_work;
 	file.job.done = write_done;
 	write_now(&file.timer);
+}
+
+void sluiced_metrics_stop(void)
+{
+	if (!file.path)
+		return;
+	file.stopping = true;
+	sluiced_timer_stop(&file.timer);
+	if (!file.job.running)
+		start_remove();
 }
 
 static enum MHD_Result respond(struct MHD_Connection *connection, unsigned int status,

@@ -88,5 +88,9 @@ with tempfile.TemporaryDirectory() as tmp:
         version = subprocess.run([CTL, "--socket", sock, "version"],
                                  capture_output=True, check=False)
         check("the daemon answers", version.returncode == 0)
+    check("a stop takes the file away", not os.path.exists(path))
+    with sluiced(tmp, "--metrics-file", path):
+        pass
+    check("also while it is being written", "sluice.prom" not in " ".join(os.listdir(tmp)))
 
 finish()
