@@ -101,6 +101,15 @@ static int usage(const char *why, const char *what)
 	return EXIT_USAGE;
 }
 
+/* The exit status. */
+static int print(const char *text)
+{
+	if (fputs(text, stdout) >= 0 && !fflush(stdout))
+		return 0;
+	fprintf(stderr, "sluiced: The output could not be written.\n");
+	return 1;
+}
+
 /*
  * Whether this daemon can work with the module that is loaded now; without one, with
  * any that will be. For package scripts: an exit status and a sentence.
@@ -168,11 +177,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 		case 'f':
 			break;
 		case 'h':
-			fputs(help, stdout);
-			return 0;
+			return print(help);
 		case 'v':
-			puts("sluiced " SLUICE_VERSION);
-			return 0;
+			return print("sluiced " SLUICE_VERSION "\n");
 		case ':':
 			return usage("a value is missing after", argv[optind - 1]);
 		default:
@@ -206,8 +213,7 @@ static int configure(struct options *o, struct sluiced_config *config)
 		return EXIT_USAGE;
 	if (!o->check_config)
 		return -1;
-	puts("The settings are good.");
-	return 0;
+	return print("The settings are good.\n");
 }
 
 /* Paths that cannot be used are wrong settings; all else may be another the next time. */

@@ -52,7 +52,8 @@ int main(int argc, char **argv)
 	status = run(&ctl, argc, argv);
 	sluice_client_close(&ctl);
 	if (fflush(stdout) || ferror(stdout)) {
-		if (status <= 0)
+		/* Some statuses are no errors, but say how the output is to be taken. */
+		if (status <= 0 || !ctl.error.exit)
 			status = sluice_fail(&ctl, SLUICE_EXIT_FAILED,
 					     "The output could not be written.");
 	}

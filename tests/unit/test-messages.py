@@ -39,11 +39,11 @@ def ctl(*args, sock=None, **more):
     return done
 
 
-def start(*args, until=None, before=()):
+def start(*args, until=None, before=(), stdout=subprocess.DEVNULL):
     """One that ends by itself, as it is refused; or that goes on when it has said @until."""
     with open(TMP + "/sluiced.log", "w+", encoding="utf-8") as log_file:
         process = subprocess.Popen([*before, TOP + "/build/sluiced", *args], stderr=log_file,
-                                   stdout=subprocess.DEVNULL)
+                                   stdout=stdout)
         for _ in range(1200):
             if process.poll() is not None:
                 break
@@ -132,9 +132,15 @@ def command_lines():
     ctl("status", sock="/" + "x" * 200)
     ctl("status", sock=TMP + "/plain/socket")
     with open("/dev/full", "w", encoding="utf-8") as full:
-        done = subprocess.run([CTL, "help"], stdout=full, stderr=subprocess.PIPE, text=True,
-                              check=False)
-        said.append((done.stderr, done.returncode))
+        # The second has a status of its own, which says nothing without the findings.
+        for args in ("help",), ("doctor", "--root", TMP + "/none"):
+            done = subprocess.run([CTL, *args], stdout=full, stderr=subprocess.PIPE, text=True,
+                                  check=False)
+            said.append((done.stderr, done.returncode))
+            check(f"{args[0]} that nobody sees", done.returncode == 1 and "written" in done.stderr,
+                  (done.returncode, done.stderr))
+        for option in "--check-config", "--help", "--version":
+            check(f"{option} that nobody sees", start(option, stdout=full) == 1)
     # Whom others than root may not see.
     subprocess.run(["cp", CTL, TMP + "/sluicectl"], check=True)
     os.chmod(TMP, 0o755)
