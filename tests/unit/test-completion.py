@@ -4,6 +4,7 @@
 is in its man page, and what can be typed completes, in bash and zsh as people press the key.
 Last line: "N passed, N failed"."""
 
+import json
 import os
 import re
 import subprocess
@@ -11,7 +12,7 @@ import tempfile
 
 import pexpect
 
-from counted import CTL, TOP, check, finish
+from counted import CTL, TOP, check, finish, sluiced
 
 PAGE = open(TOP + "/Documentation/man/sluicectl.8.rst", encoding="utf-8").read()
 PROMPT = "shell: "
@@ -103,6 +104,23 @@ def words():
     check("commands of help", complete("help", "fail") == ["fail-parked"])
 
 
+def daemon():
+    """Its page has the options that it prints, and no others; that of sluicectl the keys of
+    its version."""
+    with tempfile.TemporaryDirectory() as directory, sluiced(directory) as sock:
+        told = subprocess.run([CTL, "--socket", sock, "version", "-o", "json"],
+                              capture_output=True, text=True, check=True).stdout
+    for key in json.loads(told):
+        check(f"the key {key} of version", f"**{key}**" in section(PAGE, "version"))
+    shown = subprocess.run([TOP + "/build/sluiced", "--help"], capture_output=True, text=True,
+                           check=True).stdout
+    with open(TOP + "/Documentation/man/sluiced.8.rst", encoding="utf-8") as file:
+        page = file.read()
+    check("options of sluiced are in its man page",
+          sorted(re.findall(r"^  --([a-z-]+)", shown, re.M)) ==
+          sorted(re.findall(r"^--([a-z-]+)", section(page, "OPTIONS"), re.M)))
+
+
 class Shell:
     """A shell with completion on a terminal of its own."""
 
@@ -158,6 +176,7 @@ def shells():
 
 
 man_page()
+daemon()
 words()
 shells()
 finish()
