@@ -27,7 +27,7 @@ void sluiced_metrics_write(struct sluiced_daemon *daemon, const char *path,
  */
 void sluiced_metrics_stop(void);
 
-/* Answers GET /metrics at 127.0.0.1:@port from the daemon's loop. -errno. */
+/* Answers GET and HEAD of /metrics at 127.0.0.1:@port from the daemon's loop. -errno. */
 int sluiced_metrics_listen(struct sluiced_daemon *daemon, unsigned short port);
 
 #endif /* SLUICED_METRICS_H */

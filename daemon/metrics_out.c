@@ -154,6 +154,8 @@ static enum MHD_Result respond(struct MHD_Connection *connection, unsigned int s
 		return MHD_NO;
 	}
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
 	result = MHD_queue_response(connection, status, response);
 	MHD_destroy_response(response);
 	return result;
@@ -163,7 +165,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
 			      const char *method, const char *version, const char *data,
 			      size_t *data_len, void **state)
 {
-	static char nothing[] = "There is only /metrics.\n", refused[] = "There is only GET.\n";
+	static char nothing[] = "There is only /metrics.\n", refused[] = "There are only GET and HEAD.\n";
 	const char *accept;
 	bool openmetrics;
 	size_t len = 0;
@@ -175,7 +177,8 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
 	(void)state;
 	/* What somebody sends is not read. */
 	*data_len = 0;
-	if (strcmp(method, MHD_HTTP_METHOD_GET))
+	/* Of a response to HEAD the library leaves the body out. */
+	if (strcmp(method, MHD_HTTP_METHOD_GET) && strcmp(method, MHD_HTTP_METHOD_HEAD))
 		return respond(connection, MHD_HTTP_METHOD_NOT_ALLOWED, TYPE_TEXT, refused,
 			       strlen(refused), MHD_RESPMEM_PERSISTENT);
 	if (strcmp(url, "/metrics"))

@@ -65,9 +65,13 @@ with tempfile.TemporaryDirectory() as tmp:
         head, body = get(port, "/metrics").split("\r\n\r\n", 1)
         check("text otherwise", "text/plain" in head and "# EOF" not in body)
         check("another path", " 404 " in get(port, "/").split("\r\n")[0])
-        check("another method", " 405 " in ask(
-            port, "POST /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-                  "Content-Length: 3\r\n\r\nabc").split("\r\n")[0])
+        refused = ask(port, "POST /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                      "Content-Length: 3\r\n\r\nabc")
+        check("another method", " 405 " in refused.split("\r\n")[0])
+        check("which methods there are", "\r\nAllow: GET, HEAD\r\n" in refused, refused)
+        head, empty = ask(port, "HEAD /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+                          ).split("\r\n\r\n", 1)
+        check("the head alone", " 200 " in head.split("\r\n")[0] and not empty, head)
         check("no HTTP", ask(port, "nonsense\r\n\r\n") == "" or
               " 400 " in ask(port, "nonsense\r\n\r\n").split("\r\n")[0])
 
