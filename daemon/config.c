@@ -38,6 +38,17 @@ static int set_socket(void *field, const char *value, const char **why)
 	return set_path(field, value, why);
 }
 
+static int set_metrics_file(void *field, const char *value, const char **why)
+{
+	size_t len = strlen(value);
+
+	if (len < 5 || strcmp(value + len - 5, ".prom")) {
+		*why = "does not end in .prom, and no collector would read it";
+		return -EINVAL;
+	}
+	return set_path(field, value, why);
+}
+
 static int set_group(void *field, const char *value, const char **why)
 {
 	*why = "is too long for a group";
@@ -97,7 +108,7 @@ static const struct {
 	{ "log-level", FIELD(log_level), set_level },
 	{ "ctrl-loss-tmo", FIELD(ctrl_loss_s), set_seconds },
 	{ "ready-timeout", FIELD(ready_s), set_seconds },
-	{ "metrics-file", FIELD(metrics_file), set_path },
+	{ "metrics-file", FIELD(metrics_file), set_metrics_file },
 	{ "metrics-port", FIELD(metrics_port), set_port },
 };
 

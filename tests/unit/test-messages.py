@@ -367,7 +367,7 @@ def daemons():
     os.symlink("loop.conf.d", TMP + "/loop.conf.d")
     start("--check-config", "--config", write("loop.conf", ""))
     for value in ("state-dir=x", "metrics-port=x", "ready-timeout=0", "group=" + "x" * 99,
-                  "socket=/" + "x" * 107):
+                  "socket=/" + "x" * 107, "metrics-file=/x", "metrics-file=x.prom"):
         ended = start("--check-config", "--" + value.split("=")[0], value.split("=")[1])
         check(f"the status of {value}", ended == 2, ended)
         start("--check-config", "--config", write("b.conf", value.replace("=", " = ") + "\n"))
@@ -391,7 +391,7 @@ def daemons():
                     "--bounding-set=-ipc_lock,-sys_resource"])
     write("third/d.json", "nonsense")
     start("--state-dir", TMP + "/third", "--socket", TMP + "/s", "--metrics-file",
-            TMP + "/none/x", until="The metrics cannot be written")
+            TMP + "/none/x.prom", until="The metrics cannot be written")
 
 
 def fixed(row):
