@@ -66,9 +66,6 @@ const struct sluice_option sluice_deploy_options[] = {
 /* The kernel module refuses more than an hour. */
 #define DEADLINE_MAX_MS	3600000
 
-/* sluiced takes no more. */
-#define SLUICE_MAX_SOURCES	4
-
 struct request {
 	const char *name, *local, *size;
 	const char *sources[SLUICE_MAX_SOURCES];

@@ -11,6 +11,9 @@
 struct json_object;
 struct sluice_ctl;
 
+/* sluiced takes no more. */
+#define SLUICE_MAX_SOURCES	4
+
 /* What the daemon left out is "" or 0; strings live as long as the object. */
 struct sluice_deployment {
 	const char *name, *uuid, *state, *error, *device, *source, *local;

@@ -32,14 +32,14 @@ const struct sluice_option sluice_unexport_options[] = {
 	{ 0 },
 };
 
-static bool is_kind(const char *word)
+bool sluice_export_is_kind(const char *word)
 {
 	return !strcmp(word, "tcp") || !strcmp(word, "loop") || !strcmp(word, "pci");
 }
 
 static int take_kind(struct sluice_ctl *ctl, struct sluice_export_request *req, const char *kind)
 {
-	if (!is_kind(kind))
+	if (!sluice_export_is_kind(kind))
 		return sluice_usage(ctl, "The kind of export \"%s\" is unknown; there are tcp, "
 				    "loop and pci.", kind);
 	req->kind = kind;
@@ -158,7 +158,7 @@ static int read_request(struct sluice_args *args, struct sluice_export_request *
 	if (id == SLUICE_ARGS_STOP)
 		return args->status;
 	/* The last word may be the kind; what looks like one is not a NAME. */
-	if (!req->kind && args->words && is_kind(args->argv[args->words - 1]))
+	if (!req->kind && args->words && sluice_export_is_kind(args->argv[args->words - 1]))
 		req->kind = args->argv[--args->words];
 	return sluice_args_name(args, name);
 }

@@ -20,6 +20,9 @@ struct sluice_export_request {
 	uint64_t queues, mdts_kb;	/* 0: sluiced's default */
 };
 
+/* Whether there is that kind of export. */
+bool sluice_export_is_kind(const char *word);
+
 /* Options of exports, beyond those of the commands that have them. */
 enum {
 	SLUICE_EXPORT_KIND = 100,

@@ -8,8 +8,11 @@
 #include <string.h>
 
 #include <json-c/json.h>
+#include <linux/sluice.h>
 
 #include "command.h"
+#include "deployment.h"
+#include "export.h"
 #include "units.h"
 #include "uri.h"
 
@@ -228,18 +231,56 @@ static int load(struct reader *reader, struct json_object **file)
 	return 0;
 }
 
+/* As sluiced has it; so are the checks below, which it would make with half of the work done. */
+static bool is_name(const char *name)
+{
+	return strlen(name) < SLUICE_NAME_LEN && name[0] != '.' && name[0] != '-' &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+		       strlen(name);
+}
+
+static bool is_size(const char *size)
+{
+	uint64_t bytes;
+
+	return !strcmp(size, "max") || !strcmp(size, "image") ||
+	       (!sluice_parse_bytes(size, &bytes) && bytes);
+}
+
 static int check_sources(struct reader *reader, struct json_object *sources)
 {
 	char why[SLUICE_URI_WHY_LEN], place[64];
 	struct sluice_uri uri;
 	size_t i;
 
+	if (json_object_array_length(sources) > SLUICE_MAX_SOURCES)
+		return wrong(reader, "$.sources", "names more than four sources");
 	for (i = 0; i < json_object_array_length(sources); i++) {
 		const char *text = json_object_get_string(json_object_array_get_idx(sources, i));
 
 		snprintf(place, sizeof(place), "$.sources[%zu]", i);
 		if (sluice_uri_parse(text, &uri, why, sizeof(why)))
 			return wrong(reader, place, "cannot be used: %s", why);
+	}
+	return 0;
+}
+
+static int check_exports(struct reader *reader, struct json_object *exports)
+{
+	size_t i, j, n = exports ? json_object_array_length(exports) : 0;
+	const char *kind = "", *other = "";
+	char place[64];
+
+	for (i = 0; i < n; i++) {
+		sluice_json_string(json_object_array_get_idx(exports, i), "kind", &kind);
+		snprintf(place, sizeof(place), "$.exports[%zu].kind", i);
+		if (!sluice_export_is_kind(kind))
+			return wrong(reader, place, "is none of tcp, loop and pci");
+		for (j = 0; j < i; j++) {
+			sluice_json_string(json_object_array_get_idx(exports, j), "kind", &other);
+			if (!strcmp(kind, other))
+				return wrong(reader, place, "is that of $.exports[%zu], too", j);
+		}
 	}
 	return 0;
 }
@@ -297,6 +338,13 @@ int sluice_manifest_read(struct sluice_ctl *ctl, const char *path,
 		fill(manifest);
 		status = check_sources(&reader, manifest->sources);
 	}
+	if (!status)
+		status = check_exports(&reader, manifest->exports);
+	if (!status && !is_name(manifest->name))
+		status = wrong(&reader, "$.name",
+			       "is no name: use up to 63 letters, digits, \".\", \"_\" and \"-\", and begin with a letter, a digit or \"_\"");
+	if (!status && manifest->size && !is_size(manifest->size))
+		status = wrong(&reader, "$.size", "is neither max, image nor a number of bytes");
 	if (!status && manifest->local[0] != '/')
 		status = wrong(&reader, "$.local", "is no absolute path");
 	if (!status && manifest->min_rate && manifest->max_rate &&

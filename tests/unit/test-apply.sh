@@ -65,6 +65,13 @@ done <<-END
 	{$good,"local":"/dev/vdb\u0000c"}|$.local is no text
 	{$good,"sources":["file:/srv/i.raw\u0000c"]}|$.sources[0] is no text
 	{$good,"profile":"x"}|$.profile is no absolute path
+	{$good,"name":"b a/d"}|$.name is no name
+	{$good,"name":"-d"}|$.name is no name
+	{$good,"size":"banana"}|$.size is neither max, image nor a number of bytes
+	{$good,"size":"0"}|$.size is neither max, image nor a number of bytes
+	{$good,"sources":["nbd://a","nbd://b","nbd://c","nbd://d","nbd://e"]}|$.sources names more than four
+	{$good,"exports":[{"kind":"pci"},{"kind":"usb"}]}|$.exports[1].kind is none of
+	{$good,"exports":[{"kind":"tcp"},{"kind":"pci"},{"kind":"tcp"}]}|$.exports[2].kind is that of $.exports[0], too
 END
 printf 'sluice-profile 1\n0 many\n' >"$tmp/boot"
 apply "{$good,\"profile\":\"$tmp/boot\"}"; expect "a wrong profile" 2 "$tmp/boot:2: The length"

@@ -218,7 +218,9 @@ MANIFESTS = (
     f'{{{GOOD},"format":1}}', f'{{{GOOD},"exports":[{{"kind":"pci","queues":1000}}]}}',
     f'{{{GOOD},"limits":{{"min_rate":"x"}}}}', f'{{{GOOD},"limits":{{"min_rate":"2M","max_rate":"1M"}}}}',
     f'{{{GOOD},"sources":["x"]}}', f'{{{GOOD},"sources":[]}}', f'{{{GOOD},"local":"x"}}',
-    f'{{{GOOD},"profile":"x"}}',
+    f'{{{GOOD},"profile":"x"}}', f'{{{GOOD},"name":"b a/d"}}', f'{{{GOOD},"size":"banana"}}',
+    f'{{{GOOD},"sources":["nbd://a","nbd://b","nbd://c","nbd://d","nbd://e"]}}',
+    f'{{{GOOD},"exports":[{{"kind":"usb"}}]}}', f'{{{GOOD},"exports":[{{"kind":"tcp"}},{{"kind":"tcp"}}]}}',
 )
 
 
