@@ -59,13 +59,18 @@ static void check_disk(struct check *check, int control)
 	find(check, "disk", local, NULL, message);
 	if (control < 0)
 		return;
-	if (sluiced_localdisk_deployed(&check->disk, control))
+	if (sluiced_localdisk_deployed(&check->disk, control)) {
 		find(check, "content", local, NULL,
 		     "It holds a deployment, which goes on if it is of this image.");
-	else if (sluiced_localdisk_blank(&check->disk, local, control, &fault))
-		find(check, "content", local, NULL, "It is blank.");
-	else
+	} else if (check->request.must_hold) {
+		sluiced_fault(&fault, SLUICED_NOT_FORMATTED,
+			      "It holds no deployment, and is not to be formatted: allow that, or choose the disk of the deployment.");
 		find(check, "content", local, &fault, NULL);
+	} else if (sluiced_localdisk_blank(&check->disk, local, control, &fault)) {
+		find(check, "content", local, NULL, "It is blank.");
+	} else {
+		find(check, "content", local, &fault, NULL);
+	}
 }
 
 static bool same_image(struct check *check, const struct sluice_image *image,

@@ -18,6 +18,7 @@ struct json_object;
 struct sluiced_check_request {
 	struct sluiced_paths sources;
 	char local[PATH_MAX];
+	bool must_hold;			/* a deployment: the disk would not be formatted */
 	struct sluiced_export exports[SLUICED_MAX_EXPORTS];
 	size_t export_count;
 };

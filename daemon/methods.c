@@ -349,10 +349,13 @@ static bool parse_check(struct json_object *p, struct sluiced_check_request *r,
 	struct sluiced_record record = { 0 };
 	struct json_object *value;
 	const char *local = "";
+	bool format = true;
 	size_t i;
 
-	if (!text(p, "local", sizeof(r->local), false, &local, fault))
+	if (!text(p, "local", sizeof(r->local), false, &local, fault) ||
+	    !flag(p, "format", &format, fault))
 		return false;
+	r->must_hold = !format;
 	snprintf(r->local, sizeof(r->local), "%s", local);
 	snprintf(record.local, sizeof(record.local), "%s", local);
 	if (json_object_object_get_ex(p, "source", &value) && !parse_sources(p, &record, fault))

@@ -106,17 +106,6 @@ static struct json_object *parameters_of(struct apply *apply, bool format)
 	return p;
 }
 
-static int add_export(struct apply *apply, struct json_object *export)
-{
-	struct json_object *p = json_object_new_object();
-	const char *kind = "";
-
-	sluice_json_string(export, "kind", &kind);
-	json_object_object_add(p, "kind", json_object_new_string(kind));
-	json_object_object_add(p, "options", sluice_manifest_export_options(export));
-	return act(apply, "export over", kind, "Export", p);
-}
-
 /* Is among @list's objects' values of @key, or its texts with a NULL @key. */
 static struct json_object *find(struct json_object *list, const char *key, const char *text)
 {
@@ -167,32 +156,50 @@ static int check(struct apply *apply, struct json_object *parameters)
 	return status;
 }
 
-static struct json_object *checked_exports(struct json_object *exports)
+/* As methods want it. */
+static struct json_object *export_parameters(struct json_object *export)
 {
-	struct json_object *list = json_object_new_array(), *one;
-	size_t i, n = exports ? json_object_array_length(exports) : 0;
-	const char *kind;
+	struct json_object *p = json_object_new_object();
+	const char *kind = "";
 
-	for (i = 0; i < n; i++) {
-		struct json_object *export = json_object_array_get_idx(exports, i);
+	sluice_json_string(export, "kind", &kind);
+	json_object_object_add(p, "kind", json_object_new_string(kind));
+	json_object_object_add(p, "options", sluice_manifest_export_options(export));
+	return p;
+}
 
-		if (sluice_json_string(export, "kind", &kind))
-			continue;
-		one = json_object_new_object();
-		json_object_object_add(one, "kind", json_object_new_string(kind));
-		json_object_object_add(one, "options", sluice_manifest_export_options(export));
-		json_object_array_add(list, one);
-	}
-	return list;
+static int check_export(struct apply *apply, struct json_object *export)
+{
+	struct json_object *p = json_object_new_object(), *list = json_object_new_array();
+
+	json_object_array_add(list, export_parameters(export));
+	json_object_object_add(p, "exports", list);
+	return check(apply, p);
+}
+
+static int add_export(struct apply *apply, struct json_object *export)
+{
+	const char *kind = "";
+	int status;
+
+	sluice_json_string(export, "kind", &kind);
+	status = act(apply, "export over", kind, "Export", export_parameters(export));
+	return status || !apply->dry_run ? status : check_export(apply, export);
 }
 
 static int check_new(struct apply *apply)
 {
-	struct json_object *p = json_object_new_object();
+	struct json_object *p = json_object_new_object(), *exports = json_object_new_array();
+	struct json_object *want = apply->want.exports;
+	size_t i, n = want ? json_object_array_length(want) : 0;
 
+	for (i = 0; i < n; i++)
+		json_object_array_add(exports,
+				      export_parameters(json_object_array_get_idx(want, i)));
 	json_object_object_add(p, "source", json_object_get(apply->want.sources));
 	json_object_object_add(p, "local", json_object_new_string(apply->want.local));
-	json_object_object_add(p, "exports", checked_exports(apply->want.exports));
+	json_object_object_add(p, "format", json_object_new_boolean(apply->want.may_format));
+	json_object_object_add(p, "exports", exports);
 	return check(apply, p);
 }
 

@@ -72,6 +72,10 @@ head -c 16M /dev/vdb | md5sum >/tmp/before
 says "a dry run" 'd: content /dev/vdb: It is blank' "$ctl" apply /tmp/d.json --dry-run
 says "a dry run looks at each source" 'source file:/run/image: It has an image of 67108864' \
 	"$ctl" apply /tmp/d.json --dry-run
+sed 's/"local"/"format":false,"local"/' /tmp/d.json >/tmp/e.json
+says "a dry run on a blank disk that is not to be formatted" \
+	"It holds no deployment, and is not to be formatted: allow that" \
+	bash -c "$ctl apply /tmp/e.json --dry-run 2>&1; [ \$? = 9 ]"
 check "a dry run changes nothing" diff /tmp/before <(head -c 16M /dev/vdb | md5sum)
 says "and deploys nothing" "no deployment" "$ctl" status
 

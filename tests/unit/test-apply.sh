@@ -93,6 +93,9 @@ have() { # KEYS
 	printf 'Status {"parameters":{"deployments":[{%s}]}}\n' "$1"
 	printf '%s %s\n' Limit "$ok" UseProfile "$ok" Admit "$ok" AddSource "$ok" RemoveSource "$ok" Export "$ok" Unexport "$ok"
 }
+checked() { # SUBJECT OBJECT ERROR MESSAGE: what is found
+	printf 'Check {"parameters":{"findings":[{"subject":"%s","object":"%s","error":"%s","message":"%s"}]}}\n' "$@"
+}
 
 printf 'sluice-profile 1\n4K 4K\n' >"$tmp/boot"
 fake <<<"$none"$'\n'"Deploy $ok"
@@ -145,10 +148,22 @@ apply "{$good,\"exports\":[{\"kind\":\"tcp\",\"address\":\"10.0.0.2\"}]}"
 expect "an export elsewhere" 10 "sluicectl unexport d tcp"
 fake < <(have "$dep,$src,$export")
 apply "{$good,\"exports\":[{\"kind\":\"loop\"}]}"; calls "another export" Status Export Unexport
-fake < <(have "$dep,$src,$export")
+nothing='Check {"parameters":{"findings":[]}}'
+fake < <(have "$dep,$src,$export"; echo "$nothing")
 apply "{$good,\"exports\":[{\"kind\":\"loop\"}]}" --dry-run
 expect "a dry run" 0 "d: would export over loop"
-calls "a dry run" Status
+calls "a dry run" Status Check
+fake < <(have "$dep,$src"; checked export pci org.sluice.ExportFailed "There is no such controller.")
+apply "{$good,\"exports\":[{\"kind\":\"pci\",\"controller\":\"nosuch\"}]}" --dry-run
+expect "a dry run of an export that cannot be" 13 "d: export pci: There is no such controller."
+grep -qF '"exports":[{"kind":"pci","options":{"address":"nosuch"}}]' "$tmp/calls"; rc=$?
+expect "what is checked of it" 0 ""
+fake < <(echo "$none"; checked content /dev/vdb org.sluice.NotFormatted "It holds no deployment.")
+apply "{$good,\"format\":false}" --dry-run
+expect "a dry run on a blank disk that must not be" 9 "It holds no deployment."
+grep -qF '"format":false' "$tmp/calls"; rc=$?
+expect "that it must not be formatted" 0 ""
+fake < <(have "$dep,$src")
 apply "${good/vdb/vdc}"; expect "no braces" 2 "not a JSON object"
 apply "{${good/vdb/vdc}}"; expect "another disk" 10 "is on /dev/vdb, not on /dev/vdc"
 
@@ -198,7 +213,7 @@ apply "{$good,\"size\":\"1G\"}"; calls "the same size" Status
 apply "{$good,\"size\":\"max\"}"; expect "as large as can be" 0 "is as"
 apply "{$good,\"size\":\"2G\"}"; expect "another size" 10 "deploy it anew with --format --force"
 apply "{$good,\"size\":\"image\"}" --dry-run; expect "the image's size" 10 "of 1073741824 bytes"
-fake < <(have "$dep,$src"; echo "Check {\"parameters\":{\"findings\":[]}}")
+fake < <(have "$dep,$src"; echo "$nothing")
 apply '{"name":"d","sources":["file:/srv/i.raw","nbd://a"],"local":"/dev/vdb"}' --dry-run
 grep -qF '"source":["file:/srv/i.raw","nbd://a"]' "$tmp/calls"; rc=$?
 expect "a new source is held against one that there is" 0 ""
