@@ -253,24 +253,126 @@ static int change_source(struct apply *apply, const char *method, const char *ur
 		   method, p);
 }
 
-/* New ones first, so that there is always one; but not more than there may be. */
-static int change_sources(struct apply *apply)
+static bool is_wanted(struct apply *apply, struct json_object *source)
 {
-	struct json_object *have = NULL, *want = apply->want.sources;
+	const char *uri;
+
+	return !sluice_json_string(source, "uri", &uri) && find(apply->want.sources, NULL, uri);
+}
+
+/* Of @have, takes away the one at @i. */
+static int remove_source(struct apply *apply, struct json_object *have, size_t i)
+{
+	const char *uri = "";
+	int status;
+
+	sluice_json_string(json_object_array_get_idx(have, i), "uri", &uri);
+	status = change_source(apply, "RemoveSource", uri);
+	if (!status)
+		json_object_array_del_idx(have, i, 1);
+	return status;
+}
+
+/*
+ * Which of @have, of which there are as many as there may be, goes for another one: not the
+ * one that is read now, and if there is such, one that is not wanted.
+ */
+static size_t spare(struct apply *apply, struct json_object *have)
+{
+	size_t i, found = 0, n = json_object_array_length(have);
+	bool wanted = true;
+	const char *role;
+
+	for (i = 0; i < n; i++) {
+		struct json_object *one = json_object_array_get_idx(have, i);
+
+		if ((!sluice_json_string(one, "role", &role) && !strcmp(role, "active")) ||
+		    (!wanted && is_wanted(apply, one)))
+			continue;
+		found = i;
+		wanted = is_wanted(apply, one);
+	}
+	return found;
+}
+
+/* The error that there is, is told; whether this works is seen by whoever applies again. */
+static void put_back(struct apply *apply, struct json_object *source)
+{
+	struct sluice_error error = apply->ctl->error;
+	const char *uri = "";
+
+	apply->ctl->error = (struct sluice_error){ 0 };
+	sluice_json_string(source, "uri", &uri);
+	change_source(apply, "AddSource", uri);
+	sluice_error_clear(apply->ctl);
+	apply->ctl->error = error;
+}
+
+static int add_source(struct apply *apply, struct json_object *have, const char *uri)
+{
+	struct json_object *gone = NULL, *one;
+	int status = 0;
+	size_t i;
+
+	if (json_object_array_length(have) == SLUICE_MAX_SOURCES) {
+		i = spare(apply, have);
+		gone = json_object_get(json_object_array_get_idx(have, i));
+		status = remove_source(apply, have, i);
+	}
+	if (!status) {
+		status = change_source(apply, "AddSource", uri);
+		if (status && gone && is_wanted(apply, gone) && !apply->dry_run)
+			put_back(apply, gone);
+	}
+	if (!status) {
+		one = json_object_new_object();
+		json_object_object_add(one, "uri", json_object_new_string(uri));
+		json_object_array_add(have, one);
+	}
+	json_object_put(gone);
+	return status;
+}
+
+/* What is wanted, and neither in @have nor in @but, which may be NULL. */
+static int add_sources(struct apply *apply, struct json_object *have, struct json_object *but)
+{
+	struct json_object *want = apply->want.sources;
 	const char *uri;
 	int status = 0;
 	size_t i;
 
-	json_object_object_get_ex(apply->have, "sources", &have);
 	for (i = 0; i < json_object_array_length(want) && !status; i++) {
 		uri = json_object_get_string(json_object_array_get_idx(want, i));
-		if (!find(have, "uri", uri))
-			status = change_source(apply, "AddSource", uri);
+		if (!find(have, "uri", uri) && !find(but, "uri", uri))
+			status = add_source(apply, have, uri);
 	}
-	for (i = 0; have && i < json_object_array_length(have) && !status; i++)
-		if (!sluice_json_string(json_object_array_get_idx(have, i), "uri", &uri) &&
-		    !find(want, NULL, uri))
-			status = change_source(apply, "RemoveSource", uri);
+	return status;
+}
+
+/*
+ * New ones first, which are looked at when they are added: the one that is read now goes
+ * only when they are there. A standby that had to make room for them comes back last.
+ */
+static int change_sources(struct apply *apply)
+{
+	struct json_object *was = NULL, *have = json_object_new_array();
+	size_t i, n;
+	int status;
+
+	json_object_object_get_ex(apply->have, "sources", &was);
+	n = json_object_is_type(was, json_type_array) ? json_object_array_length(was) : 0;
+	for (i = 0; i < n; i++)
+		json_object_array_add(have, json_object_get(json_object_array_get_idx(was, i)));
+	status = add_sources(apply, have, was);
+	for (i = 0; i < json_object_array_length(have) && !status;) {
+		if (is_wanted(apply, json_object_array_get_idx(have, i)))
+			i++;
+		else
+			status = remove_source(apply, have, i);
+	}
+	if (!status)
+		status = add_sources(apply, have, NULL);
+	json_object_put(have);
 	return status;
 }
 

@@ -93,6 +93,7 @@ have() { # KEYS
 	printf 'Status {"parameters":{"deployments":[{%s}]}}\n' "$1"
 	printf '%s %s\n' Limit "$ok" UseProfile "$ok" Admit "$ok" AddSource "$ok" RemoveSource "$ok" Export "$ok" Unexport "$ok"
 }
+nothing='Check {"parameters":{"findings":[]}}'
 checked() { # SUBJECT OBJECT ERROR MESSAGE: what is found
 	printf 'Check {"parameters":{"findings":[{"subject":"%s","object":"%s","error":"%s","message":"%s"}]}}\n' "$@"
 }
@@ -140,6 +141,60 @@ calls "another source" Status AddSource RemoveSource
 fake < <(have "${dep/copying/complete},$src")
 apply '{"name":"d","sources":["nbd://a"],"local":"/dev/vdb"}'
 calls "another source of a complete one" Status
+
+# of ACTIVE STANDBY...: sources that there are. wanted SOURCE...: a file that wants these.
+of() {
+	printf '"sources":[{"uri":"nbd://%s","role":"active"}' "$1"
+	shift
+	printf ',{"uri":"nbd://%s","role":"standby"}' "$@"
+	printf ']'
+}
+wanted() {
+	printf '{"name":"d","local":"/dev/vdb","sources":["nbd://%s"' "$1"
+	shift
+	printf ',"nbd://%s"' "$@"
+	printf ']}'
+}
+moved() { # NAME MOVE...: sources that were added and removed
+	local name=$1 was
+	shift
+	was=$(sed -n 's/.*\.\(Add\|Remove\)Source".*nbd:\/\/\([a-z]\).*/\1 \2/p' "$tmp/calls" |
+		sed 's/Add /+/; s/Remove /-/' | paste -sd ' ')
+	if [ "$was" = "$*" ]; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "FAILED: $name: $was instead of $*"
+	fi
+}
+while IFS='|' read -r name want moves; do
+	fake < <(have "$dep,$(of a b c d)")
+	# shellcheck disable=SC2086 # words
+	apply "$(wanted $want)"
+	# shellcheck disable=SC2086 # words
+	moved "four sources: $name" $moves
+	expect "four sources: $name" 0 ""
+done <<-'END'
+	a standby|a b c e|-d +e
+	the first standby|a e c d|-b +e
+	the one in use|b c d e|-d +e -a +d
+	two, and the one in use|b e f c|-d +e -e +f -a +e
+	all|e f g h|-d +e -c +f -b +g -g +h -a +g
+	the one in use, for none|b c d|-a
+END
+fake <<-END
+	Status {"parameters":{"deployments":[{$dep,$(of a b c d)}]}}
+	RemoveSource $ok
+	AddSource {"error":"org.sluice.SourceUnreachable","parameters":{"message":"Nobody listens."}}
+	AddSource {"error":"org.sluice.Failed","parameters":{"message":"Nobody listens there, either."}}
+END
+apply "$(wanted b c d e)"
+moved "a new one does not answer" -d +e +d
+expect "a new one does not answer" 5 "sluicectl: Nobody listens."
+fake < <(have "$dep,$(of a b c d)"; echo "$nothing")
+apply "$(wanted a b c e)" --dry-run
+expect "four sources, a dry run" 0 "d: would remove source nbd://d"
+calls "four sources, a dry run" Status Check
 export='"exports":[{"kind":"tcp","address":"10.0.0.1:4420"}]'
 fake < <(have "$dep,$src,$export")
 apply "{$good,\"exports\":[{\"kind\":\"tcp\",\"address\":\"10.0.0.1\"}]}"; calls "the same export" Status
@@ -148,7 +203,6 @@ apply "{$good,\"exports\":[{\"kind\":\"tcp\",\"address\":\"10.0.0.2\"}]}"
 expect "an export elsewhere" 10 "sluicectl unexport d tcp"
 fake < <(have "$dep,$src,$export")
 apply "{$good,\"exports\":[{\"kind\":\"loop\"}]}"; calls "another export" Status Export Unexport
-nothing='Check {"parameters":{"findings":[]}}'
 fake < <(have "$dep,$src,$export"; echo "$nothing")
 apply "{$good,\"exports\":[{\"kind\":\"loop\"}]}" --dry-run
 expect "a dry run" 0 "d: would export over loop"
