@@ -414,44 +414,22 @@ static int change_profile(struct apply *apply)
 	return act(apply, "change the profile of", apply->want.name, "UseProfile", p);
 }
 
-/* Who may connect, of all exports that have a list: what @export says of it. */
-static bool same_hosts(struct json_object *export, struct json_object *is)
-{
-	struct json_object *want = NULL, *have = NULL;
-	bool any = false, is_any = false;
-	size_t i, n;
-
-	sluice_json_bool(export, "allow_any", &any);
-	sluice_json_bool(is, "allow_any", &is_any);
-	json_object_object_get_ex(export, "allow", &want);
-	json_object_object_get_ex(is, "allow", &have);
-	if (any || is_any)
-		return any == is_any;
-	n = want ? json_object_array_length(want) : 0;
-	for (i = 0; i < n; i++)
-		if (!find(have, NULL, json_object_get_string(json_object_array_get_idx(want, i))))
-			return false;
-	for (i = 0; have && i < json_object_array_length(have); i++)
-		if (!find(want, NULL, json_object_get_string(json_object_array_get_idx(have, i))))
-			return false;
-	return true;
-}
-
+/* Who may connect, as @export of the file says, where @is says otherwise. */
 static int change_hosts(struct apply *apply, struct json_object *export,
 			struct json_object *is)
 {
 	struct json_object *p, *value;
+	int status;
 
-	/* Without either key they are somebody else's. */
-	if ((!json_object_object_get_ex(export, "allow", NULL) &&
-	     !json_object_object_get_ex(export, "allow_any", NULL)) || same_hosts(export, is))
+	if (sluice_manifest_same_hosts(export, is))
 		return 0;
 	p = json_object_new_object();
 	if (json_object_object_get_ex(export, "allow", &value))
 		json_object_object_add(p, "allow", json_object_get(value));
 	if (json_object_object_get_ex(export, "allow_any", &value))
 		json_object_object_add(p, "allow_any", json_object_get(value));
-	return act(apply, "change the hosts of", apply->want.name, "Admit", p);
+	status = act(apply, "change the hosts of", apply->want.name, "Admit", p);
+	return status || !apply->dry_run ? status : check_export(apply, export);
 }
 
 /* An address without a port means the default one. */
@@ -477,8 +455,9 @@ static bool same_number(struct json_object *want, struct json_object *have, cons
 	       wanted == is;
 }
 
-static int change_export(struct apply *apply, struct json_object *want, struct json_object *is,
-			 const char *kind)
+/* What cannot be changed below a host is as the file wants it. */
+static int compare_export(struct apply *apply, struct json_object *want, struct json_object *is,
+			  const char *kind)
 {
 	const char *name = apply->want.name, *what = NULL;
 
@@ -489,38 +468,57 @@ static int change_export(struct apply *apply, struct json_object *want, struct j
 	else if (!same_number(want, is, "mdts_kb"))
 		what = "with another largest transfer";
 	if (!what)
-		return change_hosts(apply, want, is);
+		return 0;
 	return sluice_fail(apply->ctl, SLUICE_EXIT_MISMATCH,
 			   "Deployment %s is exported over %s %s, perhaps to a host: run \"sluicectl unexport %s %s\" first.",
 			   name, kind, what, name, kind);
 }
 
-static int change_exports(struct apply *apply, const struct sluice_deployment *have)
+/* Those that are there: compared, ended if the file has no such, or with other hosts. */
+static int change_exports_there(struct apply *apply, const struct sluice_deployment *have)
 {
-	struct json_object *want = apply->want.exports, *p, *one, *is;
-	size_t i, n = want ? json_object_array_length(want) : 0;
+	size_t i, n = have->exports ? json_object_array_length(have->exports) : 0;
+	struct json_object *want = apply->want.exports, *p, *is, *shared = NULL;
 	const char *kind;
 	int status = 0;
 
 	for (i = 0; i < n && !status; i++) {
-		one = json_object_array_get_idx(want, i);
-		if (sluice_json_string(one, "kind", &kind))
+		is = json_object_array_get_idx(have->exports, i);
+		if (sluice_json_string(is, "kind", &kind) || !find(want, "kind", kind))
 			continue;
-		is = find(have->exports, "kind", kind);
-		if (!is)
-			status = add_export(apply, one);
-		else
-			status = change_export(apply, one, is, kind);
+		status = compare_export(apply, find(want, "kind", kind), is, kind);
+		if (strcmp(kind, "pci"))
+			shared = is;
 	}
-	/* Without the key, exports are somebody else's. */
-	for (i = 0; want && have->exports && i < json_object_array_length(have->exports) && !status;
-	     i++) {
-		one = json_object_array_get_idx(have->exports, i);
-		if (sluice_json_string(one, "kind", &kind) || find(want, "kind", kind))
+	for (i = 0; i < n && !status; i++) {
+		is = json_object_array_get_idx(have->exports, i);
+		if (sluice_json_string(is, "kind", &kind) || find(want, "kind", kind))
 			continue;
 		p = json_object_new_object();
 		json_object_object_add(p, "kind", json_object_new_string(kind));
 		status = act(apply, "end the export over", kind, "Unexport", p);
+	}
+	/* If the file says nothing of them they are somebody else's. */
+	is = sluice_manifest_hosts(want);
+	return status || !shared || !is ? status : change_hosts(apply, is, shared);
+}
+
+static int change_exports(struct apply *apply, const struct sluice_deployment *have)
+{
+	struct json_object *want = apply->want.exports, *one;
+	size_t i, n = want ? json_object_array_length(want) : 0;
+	const char *kind;
+	int status;
+
+	/* Without the key, exports are somebody else's. */
+	if (!want)
+		return 0;
+	/* First: one is made only if it has the same hosts as those that are there. */
+	status = change_exports_there(apply, have);
+	for (i = 0; i < n && !status; i++) {
+		one = json_object_array_get_idx(want, i);
+		if (!sluice_json_string(one, "kind", &kind) && !find(have->exports, "kind", kind))
+			status = add_export(apply, one);
 	}
 	return status;
 }

@@ -265,6 +265,100 @@ static int check_sources(struct reader *reader, struct json_object *sources)
 	return 0;
 }
 
+static bool names(struct json_object *list, const char *nqn)
+{
+	size_t i, n = list ? json_object_array_length(list) : 0;
+
+	for (i = 0; i < n; i++)
+		if (!strcmp(json_object_get_string(json_object_array_get_idx(list, i)), nqn))
+			return true;
+	return false;
+}
+
+static bool names_all(struct json_object *list, struct json_object *of)
+{
+	size_t i, n = of ? json_object_array_length(of) : 0;
+
+	for (i = 0; i < n; i++)
+		if (!names(list, json_object_get_string(json_object_array_get_idx(of, i))))
+			return false;
+	return true;
+}
+
+bool sluice_manifest_same_hosts(struct json_object *a, struct json_object *b)
+{
+	struct json_object *list_a = NULL, *list_b = NULL;
+	bool any_a = false, any_b = false;
+
+	sluice_json_bool(a, "allow_any", &any_a);
+	sluice_json_bool(b, "allow_any", &any_b);
+	if (any_a || any_b)
+		return any_a == any_b;
+	json_object_object_get_ex(a, "allow", &list_a);
+	json_object_object_get_ex(b, "allow", &list_b);
+	return names_all(list_a, list_b) && names_all(list_b, list_a);
+}
+
+static bool is_kind(struct json_object *export, const char *kind)
+{
+	const char *value = "";
+
+	sluice_json_string(export, "kind", &value);
+	return !strcmp(value, kind);
+}
+
+static bool says_hosts(struct json_object *export)
+{
+	return !is_kind(export, "pci") && (json_object_object_get_ex(export, "allow", NULL) ||
+					   json_object_object_get_ex(export, "allow_any", NULL));
+}
+
+struct json_object *sluice_manifest_hosts(struct json_object *exports)
+{
+	size_t i, n = exports ? json_object_array_length(exports) : 0;
+	struct json_object *one;
+
+	for (i = 0; i < n; i++) {
+		one = json_object_array_get_idx(exports, i);
+		if (says_hosts(one))
+			return one;
+	}
+	return NULL;
+}
+
+static int check_hosts(struct reader *reader, struct json_object *exports)
+{
+	struct json_object *hosts = sluice_manifest_hosts(exports), *one;
+	size_t i, n = exports ? json_object_array_length(exports) : 0;
+	char place[64];
+
+	for (i = 0; i < n; i++) {
+		one = json_object_array_get_idx(exports, i);
+		snprintf(place, sizeof(place), "$.exports[%zu]", i);
+		if (says_hosts(one) && !sluice_manifest_same_hosts(one, hosts))
+			return wrong(reader, place,
+				     "admits other hosts than the one before: a deployment has one list of them");
+	}
+	return 0;
+}
+
+/*
+ * One that is made beside another must admit the same hosts, and takes that over only if it
+ * was not told whom to admit and the other does not admit any. tcp admits nobody when it is
+ * not told, loop any.
+ */
+static int rank(struct json_object *export)
+{
+	if (says_hosts(export))
+		return 0;
+	return is_kind(export, "tcp") ? 1 : is_kind(export, "loop") ? 2 : 3;
+}
+
+static int exports_in_order(const void *a, const void *b)
+{
+	return rank(*(struct json_object *const *)a) - rank(*(struct json_object *const *)b);
+}
+
 static int check_exports(struct reader *reader, struct json_object *exports)
 {
 	size_t i, j, n = exports ? json_object_array_length(exports) : 0;
@@ -282,7 +376,7 @@ static int check_exports(struct reader *reader, struct json_object *exports)
 				return wrong(reader, place, "is that of $.exports[%zu], too", j);
 		}
 	}
-	return 0;
+	return check_hosts(reader, exports);
 }
 
 static bool flag(struct json_object *obj, const char *key, bool otherwise)
@@ -340,6 +434,9 @@ int sluice_manifest_read(struct sluice_ctl *ctl, const char *path,
 	}
 	if (!status)
 		status = check_exports(&reader, manifest->exports);
+	/* What is wrong in them has been named by its place. */
+	if (!status && manifest->exports)
+		json_object_array_sort(manifest->exports, exports_in_order);
 	if (!status && !is_name(manifest->name))
 		status = wrong(&reader, "$.name",
 			       "is no name: use up to 63 letters, digits, \".\", \"_\" and \"-\", and begin with a letter, a digit or \"_\"");

@@ -17,7 +17,7 @@ struct sluice_manifest {
 	const char *name, *local;
 	const char *size;			/* NULL: not given */
 	struct json_object *sources;		/* texts, at least one */
-	struct json_object *exports;
+	struct json_object *exports;		/* in the order in which they can be made */
 	bool may_format;			/* a blank disk */
 	bool has_min, has_max;
 	uint64_t min_rate, max_rate;		/* bytes a second; 0: none */
@@ -33,6 +33,12 @@ int sluice_manifest_read(struct sluice_ctl *ctl, const char *path,
 			 struct sluice_manifest *manifest);
 
 void sluice_manifest_free(struct sluice_manifest *manifest);
+
+/* The export that says who may connect, to all but pci; NULL: none does. */
+struct json_object *sluice_manifest_hosts(struct json_object *exports);
+
+/* Whether those who may connect are the same; of an export as files or as sluiced have it. */
+bool sluice_manifest_same_hosts(struct json_object *a, struct json_object *b);
 
 /* The options of the control protocol of one of the exports, a new object. */
 struct json_object *sluice_manifest_export_options(struct json_object *export);

@@ -70,6 +70,7 @@ done <<-END
 	{$good,"size":"banana"}|$.size is neither max, image nor a number of bytes
 	{$good,"size":"0"}|$.size is neither max, image nor a number of bytes
 	{$good,"sources":["nbd://a","nbd://b","nbd://c","nbd://d","nbd://e"]}|$.sources names more than four
+	{$good,"exports":[{"kind":"tcp","allow":["nqn.a"]},{"kind":"loop","allow":["nqn.b"]}]}|$.exports[1] admits other hosts
 	{$good,"exports":[{"kind":"pci"},{"kind":"usb"}]}|$.exports[1].kind is none of
 	{$good,"exports":[{"kind":"tcp"},{"kind":"pci"},{"kind":"tcp"}]}|$.exports[2].kind is that of $.exports[0], too
 END
@@ -202,7 +203,7 @@ apply "{$good}"; expect "nothing about exports" 0 "is as"
 apply "{$good,\"exports\":[{\"kind\":\"tcp\",\"address\":\"10.0.0.2\"}]}"
 expect "an export elsewhere" 10 "sluicectl unexport d tcp"
 fake < <(have "$dep,$src,$export")
-apply "{$good,\"exports\":[{\"kind\":\"loop\"}]}"; calls "another export" Status Export Unexport
+apply "{$good,\"exports\":[{\"kind\":\"loop\"}]}"; calls "another export" Status Unexport Export
 fake < <(have "$dep,$src,$export"; echo "$nothing")
 apply "{$good,\"exports\":[{\"kind\":\"loop\"}]}" --dry-run
 expect "a dry run" 0 "d: would export over loop"
@@ -251,10 +252,37 @@ done <<-'END'
 	any no more||true|,"allow":["nqn.a"]|Admit
 	nothing said|"nqn.a"|false||
 END
-fake < <(have "$dep,$src,$(admits '"nqn.a"' false)")
+fake < <(have "$dep,$src,$(admits '"nqn.a"' false)"; echo "$nothing")
 apply "{$good,\"exports\":[{\"kind\":\"tcp\",\"allow\":[\"nqn.b\"]}]}" --dry-run
 expect "hosts, dry" 0 "d: would change the hosts of d"
-calls "hosts, dry" Status
+calls "hosts, dry" Status Check
+
+# The order of exports in a file makes no difference.
+tcp_b='{"kind":"tcp","allow":["nqn.b"]}' loop='{"kind":"loop"}'
+while IFS='|' read -r exports first; do
+	fake <<<"$none"$'\n'"Deploy $ok"$'\n'"Export $ok"
+	apply "{$good,\"exports\":[$exports]}"
+	grep -qF "\"export\":\"$first\"" "$tmp/calls"; rc=$?
+	expect "$exports: $first comes with the deployment" 0 ""
+	calls "$exports" Status Deploy Export
+done <<-END
+	$loop,$tcp_b|tcp
+	$tcp_b,$loop|tcp
+	$loop,{"kind":"tcp"}|tcp
+	{"kind":"tcp"},{"kind":"loop","allow":["nqn.b"]}|loop
+	{"kind":"pci"},{"kind":"tcp"}|tcp
+END
+for exports in "{\"kind\":\"loop\",\"allow\":[\"nqn.b\"]},$tcp_b" "$loop,$tcp_b" "$tcp_b,$loop"; do
+	fake < <(have "$dep,$src,$(admits '"nqn.a"' false)")
+	apply "{$good,\"exports\":[$exports]}"
+	calls "hosts before another export: $exports" Status Admit Export
+	fake < <(have "$dep,$src,\"exports\":[{\"kind\":\"loop\",\"allow\":[],\"allow_any\":true}]")
+	apply "{$good,\"exports\":[$exports]}"
+	calls "hosts before one over tcp: $exports" Status Admit Export
+done
+fake < <(have "$dep,$src,$(admits '"nqn.a"' false)")
+apply "{$good,\"exports\":[$loop,{\"kind\":\"tcp\",\"address\":\"10.9.9.9\"}]}"
+calls "nothing is changed where something cannot be" Status
 pci='"exports":[{"kind":"pci","address":"c","queues":4,"mdts_kb":512}]'
 fake < <(have "$dep,$src,$pci")
 apply "{$good,\"exports\":[{\"kind\":\"pci\",\"queues\":4,\"mdts_kb\":512}]}"; calls "the same queues" Status

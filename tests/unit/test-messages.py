@@ -220,6 +220,7 @@ MANIFESTS = (
     f'{{{GOOD},"sources":["x"]}}', f'{{{GOOD},"sources":[]}}', f'{{{GOOD},"local":"x"}}',
     f'{{{GOOD},"profile":"x"}}', f'{{{GOOD},"name":"b a/d"}}', f'{{{GOOD},"size":"banana"}}',
     f'{{{GOOD},"sources":["nbd://a","nbd://b","nbd://c","nbd://d","nbd://e"]}}',
+    f'{{{GOOD},"exports":[{{"kind":"tcp","allow":[]}},{{"kind":"loop","allow_any":true}}]}}',
     f'{{{GOOD},"exports":[{{"kind":"usb"}}]}}', f'{{{GOOD},"exports":[{{"kind":"tcp"}},{{"kind":"tcp"}}]}}',
 )
 
