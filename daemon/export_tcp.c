@@ -19,7 +19,7 @@ static bool malformed(const char *text, struct sluiced_fault *fault)
 			     text);
 }
 
-/* Splits "ADDR", "ADDR:PORT", "[ADDR]" and "[ADDR]:PORT". */
+/* Splits "ADDR", "ADDR:PORT", "[ADDR]" and "[ADDR]:PORT", an IPv6 address in brackets. */
 static bool split(const char *text, char *addr, size_t len, const char **port)
 {
 	const char *end;
@@ -30,13 +30,8 @@ static bool split(const char *text, char *addr, size_t len, const char **port)
 			return false;
 		*port = end[1] ? end + 2 : NULL;
 	} else {
-		end = strchr(text, ':');
-		/* Two colons and no bracket: an IPv6 address without a port. */
-		if (end && strchr(end + 1, ':'))
-			end = NULL;
-		*port = end ? end + 1 : NULL;
-		if (!end)
-			end = text + strlen(text);
+		end = strchrnul(text, ':');
+		*port = *end ? end + 1 : NULL;
 	}
 	if ((size_t)(end - text) >= len)
 		return false;
@@ -58,12 +53,16 @@ static bool parse(struct sluiced_export *export, struct sluiced_fault *fault)
 		return malformed(text, fault);
 	if (port) {
 		number = strtoul(port, &end, 10);
-		if (*port < '0' || *port > '9' || *end || !number || number > UINT16_MAX)
+		if (*port < '1' || *port > '9' || *end || number > UINT16_MAX)
 			return malformed(text, fault);
 	}
-	if (inet_pton(AF_INET, addr, &in6) == 1)
+	/*
+	 * In one form only, but for the port that may be left out: a file of a deployment is
+	 * held against it as text.
+	 */
+	if (*text != '[' && inet_pton(AF_INET, addr, &in6) == 1)
 		snprintf(export->address, sizeof(export->address), "%s:%lu", addr, number);
-	else if (inet_pton(AF_INET6, addr, &in6) == 1)
+	else if (*text == '[' && inet_pton(AF_INET6, addr, &in6) == 1)
 		snprintf(export->address, sizeof(export->address), "[%s]:%lu", addr, number);
 	else
 		return malformed(text, fault);

@@ -199,6 +199,9 @@ calls "four sources, a dry run" Status Check
 export='"exports":[{"kind":"tcp","address":"10.0.0.1:4420"}]'
 fake < <(have "$dep,$src,$export")
 apply "{$good,\"exports\":[{\"kind\":\"tcp\",\"address\":\"10.0.0.1\"}]}"; calls "the same export" Status
+fake < <(have "$dep,$src,\"exports\":[{\"kind\":\"tcp\",\"address\":\"[fd00::1]:4420\"}]")
+apply "{$good,\"exports\":[{\"kind\":\"tcp\",\"address\":\"[fd00::1]\"}]}"; calls "the same over IPv6" Status
+fake < <(have "$dep,$src,$export")
 apply "{$good}"; expect "nothing about exports" 0 "is as"
 apply "{$good,\"exports\":[{\"kind\":\"tcp\",\"address\":\"10.0.0.2\"}]}"
 expect "an export elsewhere" 10 "sluicectl unexport d tcp"
@@ -335,5 +338,15 @@ expect "a dry run deploys nothing" 0 '{"deployments":[]}'
 apply "{\"name\":\"d\",\"sources\":[\"file:$tmp/gone\"],\"local\":\"/dev/nothing\"}" --dry-run
 expect "a dry run for people" "$rc" "source file:$tmp/gone: "
 [ "$rc" != 0 ]; rc=$?; expect "its status" 0 ""
+# What is listened at is told with a port; a file is held against that as text.
+for address in fd00::1 ::1 10.0.0.1:04420 '[10.0.0.1]' '[fd00::1' 10.0.0.1:0 10.0.0.1: '[::1]:65536'; do
+	apply "{$good,\"exports\":[{\"kind\":\"tcp\",\"address\":\"$address\"}]}" --dry-run
+	expect "the address $address" 2 "The export address $address is none"
+done
+for address in '[fd00::1]' '[::1]:4421' 10.0.0.1 10.0.0.1:4421; do
+	apply "{$good,\"exports\":[{\"kind\":\"tcp\",\"address\":\"$address\"}]}" --dry-run
+	grep -qF "is none: write" "$tmp/err"; rc=$?
+	expect "the address $address" 1 ""
+done
 
 finish
