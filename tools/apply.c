@@ -639,8 +639,10 @@ static int apply_directory(struct sluice_ctl *ctl, const char *path, bool dry_ru
 		status = file ? apply_file(ctl, file, dry_run) : SLUICE_EXIT_FAILED;
 		if (status) {
 			/* main() prints only one, the last. */
-			if (i + 1 < n)
+			if (i + 1 < n) {
 				sluice_error_print(ctl);
+				sluice_error_clear(ctl);
+			}
 			if (!first)
 				first = status;
 		}

@@ -313,6 +313,11 @@ fake < <(have "$dep,$src")
 "$ctl" --socket "$sock" apply "$tmp/dir" >"$tmp/out" 2>"$tmp/err"; rc=$?
 expect "a directory: the bad one" 2 "$tmp/dir/a.json cannot be used"
 expect "a directory: the good one" 2 "d: is as $tmp/dir/b.json wants it"
+[ "$(wc -l <"$tmp/err")" = 1 ]; rc=$?
+expect "a directory: the bad one once" 0 "sluicectl: $tmp/dir/a.json"
+"$ctl" --socket "$sock" -o json apply "$tmp/dir" >"$tmp/out" 2>"$tmp/err"
+[ "$(wc -l <"$tmp/err")" = 1 ]; rc=$?
+expect "a directory: once as JSON" 0 '{"error":"org.sluice.InvalidParameter"'
 
 # --- a dry run of the real daemon -------------------------------------------
 
