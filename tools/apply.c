@@ -573,8 +573,14 @@ static int look(struct apply *apply)
 	return 0;
 }
 
+static struct json_object *text_or_null(const char *text)
+{
+	return text ? json_object_new_string(text) : NULL;
+}
+
 static void report(struct apply *apply, const char *path, int status)
 {
+	const struct sluice_error *error = &apply->ctl->error;
 	struct json_object *o;
 
 	if (!apply->ctl->json) {
@@ -585,9 +591,11 @@ static void report(struct apply *apply, const char *path, int status)
 	}
 	o = json_object_new_object();
 	json_object_object_add(o, "file", json_object_new_string(path));
-	json_object_object_add(o, "name", json_object_new_string(apply->want.name));
+	json_object_object_add(o, "name", text_or_null(apply->want.name));
 	json_object_object_add(o, "dry_run", json_object_new_boolean(apply->dry_run));
 	json_object_object_add(o, "ok", json_object_new_boolean(!status));
+	json_object_object_add(o, "error", text_or_null(status ? error->kind : NULL));
+	json_object_object_add(o, "message", text_or_null(status ? error->message : NULL));
 	json_object_object_add(o, "actions", json_object_get(apply->actions));
 	json_object_object_add(o, "findings", json_object_get(apply->findings));
 	sluice_output_json(stdout, o);
@@ -599,14 +607,16 @@ static int apply_file(struct sluice_ctl *ctl, const char *path, bool dry_run)
 	struct apply apply = { .ctl = ctl, .dry_run = dry_run };
 	int status;
 
-	status = sluice_manifest_read(ctl, path, &apply.want);
-	if (status)
-		return status;
 	apply.actions = json_object_new_array();
 	apply.findings = json_object_new_array();
-	status = look(&apply);
-	if (!status)
-		status = apply.have ? change(&apply) : deploy_new(&apply);
+	status = sluice_manifest_read(ctl, path, &apply.want);
+	if (!status) {
+		status = look(&apply);
+		if (!status)
+			status = apply.have ? change(&apply) : deploy_new(&apply);
+		/* Of many files in a log it is not known otherwise. */
+		sluice_error_at(ctl, path);
+	}
 	report(&apply, path, status);
 	json_object_put(apply.actions);
 	json_object_put(apply.findings);

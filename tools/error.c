@@ -113,6 +113,16 @@ int sluice_usage(struct sluice_ctl *ctl, const char *fmt, ...)
 	return SLUICE_EXIT_USAGE;
 }
 
+void sluice_error_at(struct sluice_ctl *ctl, const char *where)
+{
+	char *message;
+
+	if (!ctl->error.message || asprintf(&message, "%s: %s", where, ctl->error.message) < 0)
+		return;
+	free(ctl->error.message);
+	ctl->error.message = message;
+}
+
 void sluice_error_print(const struct sluice_ctl *ctl)
 {
 	const struct sluice_error *error = &ctl->error;

@@ -47,6 +47,9 @@ int sluice_fail_remote(struct sluice_ctl *ctl, const char *kind, const char *mes
 int sluice_usage(struct sluice_ctl *ctl, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Puts "@where: " before the message of the recorded error, if there is one. */
+void sluice_error_at(struct sluice_ctl *ctl, const char *where);
+
 /* Prints the recorded error, if any, on stderr, as JSON where that was asked for. */
 void sluice_error_print(const struct sluice_ctl *ctl);
 

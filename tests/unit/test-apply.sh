@@ -191,7 +191,7 @@ fake <<-END
 END
 apply "$(wanted b c d e)"
 moved "a new one does not answer" -d +e +d
-expect "a new one does not answer" 5 "sluicectl: Nobody listens."
+expect "a new one does not answer" 5 "sluicectl: $tmp/d.json: Nobody listens."
 fake < <(have "$dep,$(of a b c d)"; echo "$nothing")
 apply "$(wanted a b c e)" --dry-run
 expect "four sources, a dry run" 0 "d: would remove source nbd://d"
@@ -318,6 +318,20 @@ expect "a directory: the bad one once" 0 "sluicectl: $tmp/dir/a.json"
 "$ctl" --socket "$sock" -o json apply "$tmp/dir" >"$tmp/out" 2>"$tmp/err"
 [ "$(wc -l <"$tmp/err")" = 1 ]; rc=$?
 expect "a directory: once as JSON" 0 '{"error":"org.sluice.InvalidParameter"'
+jq -es --arg dir "$tmp/dir" '(map([.file, .name, .ok, .error]) ==
+	[[$dir + "/a.json", null, false, "org.sluice.InvalidParameter"], [$dir + "/b.json", "d", true, null]]) and
+	(.[0].message | startswith($dir + "/a.json cannot be used")) and .[1].message == null' \
+	"$tmp/out" >/dev/null; rc=$?
+expect "a directory: an object for each file" 0 ""
+fake <<-END
+	$none
+	Deploy {"error":"org.sluice.HoldsData","parameters":{"message":"It holds data."}}
+END
+apply "{$good}" -o json
+jq -es --arg file "$tmp/d.json" 'map([.file, .name, .ok, .error, .message, .actions]) ==
+	[[$file, "d", false, "org.sluice.HoldsData", $file + ": It holds data.", []]]' \
+	"$tmp/out" >/dev/null; rc=$?
+expect "what failed, as JSON" 0 ""
 
 # --- a dry run of the real daemon -------------------------------------------
 
