@@ -602,7 +602,21 @@ static void report(struct apply *apply, const char *path, int status)
 	json_object_put(o);
 }
 
-static int apply_file(struct sluice_ctl *ctl, const char *path, bool dry_run)
+/* @names has the file of each deployment so far: the second would change what the first did. */
+static int take_name(struct apply *apply, struct json_object *names, const char *path)
+{
+	const char *other;
+
+	if (!sluice_json_string(names, apply->want.name, &other))
+		return sluice_fail(apply->ctl, SLUICE_EXIT_USAGE,
+				   "%s: The deployment %s is that of %s already: give each a name of its own, or remove one of the files.",
+				   path, apply->want.name, other);
+	json_object_object_add(names, apply->want.name, json_object_new_string(path));
+	return 0;
+}
+
+static int apply_file(struct sluice_ctl *ctl, const char *path, struct json_object *names,
+		      bool dry_run)
 {
 	struct apply apply = { .ctl = ctl, .dry_run = dry_run };
 	int status;
@@ -610,6 +624,8 @@ static int apply_file(struct sluice_ctl *ctl, const char *path, bool dry_run)
 	apply.actions = json_object_new_array();
 	apply.findings = json_object_new_array();
 	status = sluice_manifest_read(ctl, path, &apply.want);
+	if (!status)
+		status = take_name(&apply, names, path);
 	if (!status) {
 		status = look(&apply);
 		if (!status)
@@ -633,7 +649,8 @@ static int is_manifest(const struct dirent *entry)
 }
 
 /* One that fails does not keep the others from being applied. */
-static int apply_directory(struct sluice_ctl *ctl, const char *path, bool dry_run)
+static int apply_directory(struct sluice_ctl *ctl, const char *path, struct json_object *names,
+			   bool dry_run)
 {
 	struct dirent **entries;
 	int n, i, status, first = 0;
@@ -646,7 +663,7 @@ static int apply_directory(struct sluice_ctl *ctl, const char *path, bool dry_ru
 	for (i = 0; i < n; i++) {
 		if (asprintf(&file, "%s/%s", path, entries[i]->d_name) < 0)
 			file = NULL;
-		status = file ? apply_file(ctl, file, dry_run) : SLUICE_EXIT_FAILED;
+		status = file ? apply_file(ctl, file, names, dry_run) : SLUICE_EXIT_FAILED;
 		if (status) {
 			/* main() prints only one, the last. */
 			if (i + 1 < n) {
@@ -669,9 +686,10 @@ int sluice_cmd_apply(struct sluice_ctl *ctl, int argc, char **argv)
 		.ctl = ctl, .options = sluice_apply_options, .argc = argc, .argv = argv,
 	};
 	const char *path = DIRECTORY, *value;
+	struct json_object *names;
 	bool dry_run = false;
 	struct stat st;
-	int id;
+	int id, status;
 
 	while ((id = sluice_args_next(&args, &value)) > 0)
 		dry_run = true;
@@ -681,7 +699,11 @@ int sluice_cmd_apply(struct sluice_ctl *ctl, int argc, char **argv)
 		return sluice_usage(ctl, "\"%s\" is one word too many.", argv[1]);
 	if (args.words)
 		path = argv[0];
+	names = json_object_new_object();
 	if (!stat(path, &st) && S_ISDIR(st.st_mode))
-		return apply_directory(ctl, path, dry_run);
-	return apply_file(ctl, path, dry_run);
+		status = apply_directory(ctl, path, names, dry_run);
+	else
+		status = apply_file(ctl, path, names, dry_run);
+	json_object_put(names);
+	return status;
 }

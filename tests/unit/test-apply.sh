@@ -332,6 +332,14 @@ jq -es --arg file "$tmp/d.json" 'map([.file, .name, .ok, .error, .message, .acti
 	[[$file, "d", false, "org.sluice.HoldsData", $file + ": It holds data.", []]]' \
 	"$tmp/out" >/dev/null; rc=$?
 expect "what failed, as JSON" 0 ""
+# Two of one name: the first counts.
+rm "$tmp/dir/a.json"
+echo "{$good,\"limits\":{\"max_rate\":\"1M\"}}" >"$tmp/dir/c.json"
+fake < <(have "$dep,$src")
+"$ctl" --socket "$sock" apply "$tmp/dir" >"$tmp/out" 2>"$tmp/err"; rc=$?
+expect "two files of one name" 2 "$tmp/dir/c.json: The deployment d is that of $tmp/dir/b.json already"
+expect "the first of them" 2 "d: is as $tmp/dir/b.json wants it"
+calls "two files of one name" Status
 
 # --- a dry run of the real daemon -------------------------------------------
 

@@ -229,6 +229,9 @@ def manifests():
     for text in MANIFESTS:
         ctl("apply", write("d.json", text))
     ctl("apply", TMP + "/none.json")
+    os.mkdir(TMP + "/twice")
+    write("twice/a.json", f"{{{GOOD}}}")
+    write("twice/b.json", f"{{{GOOD}}}")
     have = '"name":"d","state":"copying","local":"/dev/vdx","namespace_bytes":4096,' \
         '"sources":[{"uri":"file:/srv/i.raw"}]'
     export = '"exports":[{"kind":"tcp","address":"127.0.0.1:4420"},{"kind":"pci","queues":4}]'
@@ -236,6 +239,7 @@ def manifests():
                  f'{{{GOOD},"exports":[{{"kind":"tcp","address":"::1"}}]}}'):
         fake(f'Status {{"parameters":{{"deployments":[{{{have},{export}}}]}}}}', "apply",
              write("d.json", text))
+    fake(f'Status {{"parameters":{{"deployments":[{{{have}}}]}}}}', "apply", TMP + "/twice")
     fake('Status {"parameters":{"deployments":[]}}\nCheck {"parameters":{}}', "apply", "--dry-run",
          write("d.json", f"{{{GOOD}}}"))
 
