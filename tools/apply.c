@@ -648,12 +648,15 @@ static int is_manifest(const struct dirent *entry)
 	return entry->d_name[0] != '.' && len > 5 && !strcmp(entry->d_name + len - 5, ".json");
 }
 
-/* One that fails does not keep the others from being applied. */
+/*
+ * One that fails does not keep the others from being applied. The status is that of one that
+ * may work later, if there is such: then all are to be applied again.
+ */
 static int apply_directory(struct sluice_ctl *ctl, const char *path, struct json_object *names,
 			   bool dry_run)
 {
 	struct dirent **entries;
-	int n, i, status, first = 0;
+	int n, i, status, told = 0;
 	char *file;
 
 	n = scandir(path, &entries, is_manifest, alphasort);
@@ -670,14 +673,14 @@ static int apply_directory(struct sluice_ctl *ctl, const char *path, struct json
 				sluice_error_print(ctl);
 				sluice_error_clear(ctl);
 			}
-			if (!first)
-				first = status;
+			if (!told || (sluice_error_lasts(told) && !sluice_error_lasts(status)))
+				told = status;
 		}
 		free(file);
 		free(entries[i]);
 	}
 	free(entries);
-	return first;
+	return told;
 }
 
 int sluice_cmd_apply(struct sluice_ctl *ctl, int argc, char **argv)

@@ -17,27 +17,31 @@
 static const struct {
 	const char *kind;
 	const char *meaning;
+	bool lasts;
 } statuses[] = {
-	[SLUICE_EXIT_OK] = { NULL, "Done." },
-	[SLUICE_EXIT_FAILED] = { "Failed", "Anything not below." },
-	[SLUICE_EXIT_USAGE] = { "InvalidParameter", "Wrong usage, or a parameter is malformed." },
-	[SLUICE_EXIT_NOT_FOUND] = { "NotFound", "No deployment of that name." },
-	[4] = { "Exists", "A deployment of that name, or on that disk, exists." },
-	[5] = { "SourceUnreachable", "The source does not answer or refuses." },
-	[6] = { "ImageUnusable", "Size or block size of the image does not fit." },
-	[7] = { "LocalUnusable", "The disk is too small, busy or no block device." },
-	[8] = { "HoldsData", "The disk holds data; nothing was changed." },
-	[SLUICE_EXIT_NOT_FORMATTED] = { "NotFormatted", "The disk holds no deployment." },
-	[SLUICE_EXIT_MISMATCH] = { "Mismatch", "The disk holds another deployment or image." },
-	[11] = { "Damaged", "The metadata on the disk is damaged." },
-	[12] = { "Module", "The kernel module is missing or of another version." },
-	[13] = { "ExportFailed", "The export could not be made." },
-	[14] = { "InUse", "The device is open." },
-	[SLUICE_EXIT_NO_DAEMON] = { "NoDaemon", "No sluiced is behind the socket, or it went away." },
-	[SLUICE_EXIT_TIMEOUT] = { "TimedOut", "The time is over; the deployment goes on." },
-	[17] = { "NotPermitted", "Only root may do that." },
-	[SLUICE_EXIT_WARNED] = { NULL, "The doctor has warnings." },
-	[SLUICE_EXIT_UNFIT] = { NULL, "The doctor has errors." },
+	[SLUICE_EXIT_OK] = { NULL, "Done.", false },
+	[SLUICE_EXIT_FAILED] = { "Failed", "Anything not below.", false },
+	[SLUICE_EXIT_USAGE] = { "InvalidParameter", "Wrong usage, or a parameter is malformed.",
+				true },
+	[SLUICE_EXIT_NOT_FOUND] = { "NotFound", "No deployment of that name.", false },
+	[4] = { "Exists", "A deployment of that name, or on that disk, exists.", true },
+	[5] = { "SourceUnreachable", "The source does not answer or refuses.", false },
+	[6] = { "ImageUnusable", "Size or block size of the image does not fit.", true },
+	[7] = { "LocalUnusable", "The disk is too small, busy or no block device.", false },
+	[8] = { "HoldsData", "The disk holds data; nothing was changed.", true },
+	[SLUICE_EXIT_NOT_FORMATTED] = { "NotFormatted", "The disk holds no deployment.", true },
+	[SLUICE_EXIT_MISMATCH] = { "Mismatch", "The disk holds another deployment or image.",
+				   true },
+	[11] = { "Damaged", "The metadata on the disk is damaged.", true },
+	[12] = { "Module", "The kernel module is missing or of another version.", false },
+	[13] = { "ExportFailed", "The export could not be made.", false },
+	[14] = { "InUse", "The device is open.", false },
+	[SLUICE_EXIT_NO_DAEMON] = { "NoDaemon", "No sluiced is behind the socket, or it went away.",
+				    false },
+	[SLUICE_EXIT_TIMEOUT] = { "TimedOut", "The time is over; the deployment goes on.", false },
+	[17] = { "NotPermitted", "Only root may do that.", true },
+	[SLUICE_EXIT_WARNED] = { NULL, "The doctor has warnings.", false },
+	[SLUICE_EXIT_UNFIT] = { NULL, "The doctor has errors.", false },
 };
 
 static_assert(sizeof(statuses) / sizeof(statuses[0]) == SLUICE_EXIT_LAST + 1,
@@ -51,6 +55,11 @@ const char *sluice_error_kind(int exit)
 const char *sluice_error_meaning(int exit)
 {
 	return statuses[exit].meaning;
+}
+
+bool sluice_error_lasts(int exit)
+{
+	return statuses[exit].lasts;
 }
 
 static int exit_of(const char *kind)

@@ -6,6 +6,8 @@
 #ifndef SLUICE_TOOLS_ERROR_H
 #define SLUICE_TOOLS_ERROR_H
 
+#include <stdbool.h>
+
 enum {
 	SLUICE_EXIT_HELPED = -1,	/* help was asked for and given: 0 to the caller */
 	SLUICE_EXIT_OK = 0,
@@ -35,6 +37,12 @@ const char *sluice_error_kind(int exit);
 
 /* One sentence on each status there is. */
 const char *sluice_error_meaning(int exit);
+
+/*
+ * Whether it stays until somebody changes something, so that to try again is of no use: what
+ * RestartPreventExitStatus= of sluice-apply.service says, too.
+ */
+bool sluice_error_lasts(int exit);
 
 /* Records an error in place of any earlier one. Returns its exit status. */
 int sluice_fail(struct sluice_ctl *ctl, int exit, const char *fmt, ...)

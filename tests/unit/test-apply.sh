@@ -340,6 +340,27 @@ fake < <(have "$dep,$src")
 expect "two files of one name" 2 "$tmp/dir/c.json: The deployment d is that of $tmp/dir/b.json already"
 expect "the first of them" 2 "d: is as $tmp/dir/b.json wants it"
 calls "two files of one name" Status
+# One that may work later counts, as the service has to try again for it.
+final=" $(sed -n 's/^RestartPreventExitStatus=//p' tools/packaging/systemd/sluice-apply.service) "
+rm "$tmp/dir/c.json"
+echo "{" >"$tmp/dir/a.json"
+kinds=0
+# shellcheck disable=SC2016 # quotes of the page
+while read -r kind status; do
+	kinds=$((kinds + 1))
+	fake <<<"$none"$'\n'"Deploy {\"error\":\"org.sluice.$kind\",\"parameters\":{\"message\":\"No.\"}}"
+	"$ctl" --socket "$sock" apply "$tmp/dir" >"$tmp/out" 2>"$tmp/err"; rc=$?
+	case $final in
+	*" $status "*) expect "$kind after a file that cannot be used" 2 "b.json: No." ;;
+	*) expect "$kind after a file that cannot be used" "$status" "b.json: No." ;;
+	esac
+done < <(sed -nE 's/^``(\w+)``  +.*  ([0-9]+)$/\1 \2/p' Documentation/control-protocol.rst)
+[ "$kinds" -ge 15 ]; rc=$?
+expect "kinds of errors" 0 ""
+mv "$tmp/dir/b.json" "$tmp/dir/0.json"
+fake <<<"$none"$'\n'"Deploy {\"error\":\"org.sluice.HoldsData\",\"parameters\":{\"message\":\"No.\"}}"
+"$ctl" --socket "$sock" apply "$tmp/dir" >"$tmp/out" 2>"$tmp/err"; rc=$?
+expect "of those that stay the first counts" 8 "0.json: No."
 
 # --- a dry run of the real daemon -------------------------------------------
 
