@@ -120,6 +120,25 @@ check "hosts are as they were" refuses "${host}2"
 want '{"max_rate":"1M","deadline_ms":4321}' ',"allow_any":true'
 says "all hosts again" 'd: change the hosts of d' "$ctl" apply /tmp/d.json
 check "all may" connects "${host}2"
+# One list of hosts, whichever export has it and in whichever order they are.
+exports() {
+	printf '{"name":"d","sources":["file:/dev/vda","file:/run/image"],"local":"/dev/vdb",
+		"exports":[%s]}\n' "$1" >/tmp/e.json
+}
+exports '{"kind":"loop"},{"kind":"tcp","allow":["'"${host}1"'"]}'
+says "a dry run of one over tcp" 'd: export tcp: It can be made' "$ctl" apply /tmp/e.json --dry-run
+says "one over tcp besides, with other hosts" 'd: export over tcp' "$ctl" apply /tmp/e.json
+says "applied again, it is so" 'd: is as' "$ctl" apply /tmp/e.json
+check "its hosts are those of loop, too" refuses "${host}2"
+exports '{"kind":"loop","allow":["'"${host}2"'"]}'
+says "it ends, and hosts change" 'd: end the export over tcp' "$ctl" apply /tmp/e.json
+exports '{"kind":"loop","allow":["'"${host}1"'"]},{"kind":"tcp","allow":["'"${host}1"'"]}'
+says "hosts change before it comes back" 'd: export over tcp' "$ctl" apply /tmp/e.json
+exports '{"kind":"tcp","address":"127.0.0.1"},{"kind":"loop","allow_any":true}'
+says "any for both" 'd: change the hosts of d' "$ctl" apply /tmp/e.json
+exports '{"kind":"loop"}'
+says "it ends again" 'd: end the export over tcp' "$ctl" apply /tmp/e.json
+check "all may as before" connects "${host}2"
 head -c 64M /dev/zero >/tmp/other
 sed 's,file:/run/image,file:/tmp/other,' /tmp/d.json >/tmp/e.json
 says "another image, dry" "It has another image" \
@@ -133,6 +152,23 @@ check "another source is told of" happened \
 	'.event == "source" and .source == "file:/run/image" and .previous == "file:/dev/vda"'
 want '{"max_rate":"none"}'
 says "apply puts it back" 'd: add source file:/dev/vda' "$ctl" apply /tmp/d.json
+# Of four, which are all that there may be, the one that is read goes for another.
+ln -s /dev/vda /run/image2
+ln -s /dev/vda /run/image3
+ln -s /dev/vda /run/image4
+has() { # URI...: these, in any order
+	[ "$("$ctl" source list -o json | jq -r '.sources[].uri' | sort | xargs)" = "$*" ]
+}
+sed 's,"file:/run/image",&\,"file:/run/image2"\,"file:/run/image3",' /tmp/d.json >/tmp/e.json
+says "two more" 'd: add source file:/run/image3' "$ctl" apply /tmp/e.json
+sed -i 's,"file:/run/image","file:/run/image4",' /tmp/e.json
+says "another one for that which is read, dry" 'd: would remove source file:/run/image$' \
+	"$ctl" apply /tmp/e.json --dry-run
+says "another one for that which is read" 'd: remove source file:/run/image$' "$ctl" apply /tmp/e.json
+check "four others" has file:/dev/vda file:/run/image2 file:/run/image3 file:/run/image4
+says "applied again, they are so" 'd: is as' "$ctl" apply /tmp/e.json
+says "and back" 'd: add source file:/run/image$' "$ctl" apply /tmp/d.json
+check "two as before" has file:/dev/vda file:/run/image
 "$ctl" resume >/dev/null
 check "deployment completes" "$ctl" wait --timeout 300
 check "completion is told of" happened '.event == "state" and .state == "complete"'
