@@ -216,17 +216,17 @@ static int configure(struct options *o, struct sluiced_config *config)
 	return print("The settings are good.\n");
 }
 
-/* Paths that cannot be used are wrong settings; all else may be another the next time. */
+/*
+ * What can be no path is a wrong setting. What is missing, or cannot be written, may be of a
+ * file system that is mounted late: hosts wait for who tries again.
+ */
 static int status_of(int err)
 {
 	switch (err) {
-	case -EACCES:
 	case -EISDIR:
 	case -ELOOP:
 	case -ENAMETOOLONG:
-	case -ENOENT:
 	case -ENOTDIR:
-	case -EROFS:
 		return EXIT_USAGE;
 	default:
 		return 1;

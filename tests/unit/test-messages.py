@@ -381,9 +381,9 @@ def daemons():
     os.makedirs(TMP + "/second/lock")
     # Of 2 the unit takes it that another start does not help.
     long = "/" + "/".join(["x" * 200] * 25)
-    for state, sock, status in (("/dev/null/x", "s", 2), (TMP + "/none/x", "s", 2), (long, "s", 2),
+    for state, sock, status in (("/dev/null/x", "s", 2), (TMP + "/none/x", "s", 1), (long, "s", 2),
                                 (TMP + "/second", "s", 2), (TMP + "/third", "plain/s", 2),
-                                (TMP + "/third", "none/x/s", 2), (TMP + "/state", "s", 1),
+                                (TMP + "/third", "none/x/s", 1), (TMP + "/state", "s", 1),
                                 (TMP + "/third", "plain", 1)):
         ended = start("--state-dir", state, "--socket", TMP + "/" + sock)
         check(f"the status with {state} and {sock}", ended == status, ended)
