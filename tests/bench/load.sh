@@ -9,40 +9,49 @@
 
 bench_up 384
 
-# host DISK MS: sets IOPS, P99 (of reads, in us) and HOST_WRITTEN.
+# host DISK MS [OPTION]...: sets IOPS and P99 (of reads, in us).
 host() {
 	requests "$1" randrw 2 --rwmixread=70 --bs=4k --size=16M --time_based --runtime="$2ms" \
-		--norandommap --randseed=7
+		--norandommap --randseed=7 "${@:3}"
 	P99=$(grep -o '99\.000000%=[0-9]*' /tmp/fio | head -1 | cut -d= -f2)
-	HOST_WRITTEN=$(($(cut -d';' -f47 /tmp/fio) * 1024))
 }
 
-# under_load WHO DISK BELOW COMMAND...: without the copy, then with it, which the command
-# starts.
+# fetched: FETCHED are the bytes of the image that were read so far: the host has its own.
+fetched() {
+	local stat
+
+	read -ra stat </sys/block/image/stat
+	FETCHED=$((stat[2] * 512))
+}
+
+# under_load WHO DISK COMMAND...: without the copy, then with it, which the command starts.
 under_load() {
-	local who=$1 disk=$2 below=$3 alone p99 before start
-	shift 3
+	local who=$1 disk=$2 alone p99 start before
+	shift 2
 
 	# Whole regions and blocks: they are local then.
 	dd if=/dev/zero of="$disk" bs=1M count=16 oflag=direct conv=fsync,notrunc status=none
 	host "$disk" 500
 	alone=$IOPS p99=$P99
-	# It begins beside a host at work. What it does before that is seen is not of interest.
-	host "$disk" 1000 &
-	nap 0.5
-	"$@"
+	# It begins beside a host at work, who does not pause: in a pause it would go as fast as
+	# it can. What it does before it sees that host is not of interest.
+	{
+		nap 0.5
+		"$@"
+		nap 1
+		fetched
+		now
+		echo "$NOW $FETCHED" >/tmp/begun
+	} &
+	host "$disk" 3000 --ramp_time=1500ms
+	now
+	fetched
 	wait $!
-	written "$below"
-	before=$WRITTEN
-	now
-	start=$NOW
-	host "$disk" 3000
-	now
-	written "$below"
+	read -r start before </tmp/begun
 	result under_load.iops_alone "$who" "$alone"
 	result under_load.iops_kept "$who" "$(awk "BEGIN { print $IOPS / $alone }")"
 	result under_load.p99_ratio "$who" "$(awk "BEGIN { print $P99 / $p99 }")"
-	result under_load.copy_mb_s "$who" $(((WRITTEN - before - HOST_WRITTEN) / (NOW - start)))
+	result under_load.copy_mb_s "$who" $(((FETCHED - before) / (NOW - start)))
 }
 
 sluice_goes() {
@@ -56,11 +65,11 @@ clone_goes() {
 
 for _ in $(seq "$RUNS"); do
 	clone_best
-	under_load dm_clone /dev/mapper/clone nullb1 clone_goes
+	under_load dm_clone /dev/mapper/clone clone_goes
 	clone_down
 	sluice_up --max-rate 64K
 	"$ctl" pause d >/dev/null
-	under_load sluice /dev/sluice0 nullb0 sluice_goes
+	under_load sluice /dev/sluice0 sluice_goes
 	sluice_down
 done
 daemon_kill TERM || true
