@@ -247,9 +247,14 @@ static void read_done(struct bio *clone)
 		part_end(part, status);
 		return;
 	}
-	/* This may be an interrupt: the next run is the worker's. */
+	/*
+	 * This may be an interrupt: the next run is the worker's. That may end the part at
+	 * once, and nothing else of ours is counted: the device waits for a grace period.
+	 */
 	list_add_tail(&part->waiter.node, &woken);
+	rcu_read_lock();
 	sluice_park_kick(part->dev, &woken);
+	rcu_read_unlock();
 }
 
 /*
