@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "chunk.h"
 
-#include <stdbool.h>
-
 #include <linux/sluice.h>
 
 #include "minmax.h"
@@ -56,7 +54,8 @@ void sluiced_chunk_reset(struct sluiced_chunk *c, uint64_t now)
 	*c = (struct sluiced_chunk){ .period = now };
 }
 
-void sluiced_chunk_done(struct sluiced_chunk *c, uint64_t bytes, uint64_t us, uint64_t now)
+void sluiced_chunk_done(struct sluiced_chunk *c, uint64_t bytes, uint64_t us, bool alone,
+			uint64_t now)
 {
 	struct sluiced_chunk_times *times = &c->times;
 	unsigned int i;
@@ -71,7 +70,8 @@ void sluiced_chunk_done(struct sluiced_chunk *c, uint64_t bytes, uint64_t us, ui
 	us = sluiced_min64(us, TIME_MAX_US);
 	times->mib = lesser(times->mib, us * MIB / bytes);
 	for (i = 0; i < SLUICED_CHUNK_SIZES; i++) {
-		if (bytes == bytes_of(i)) {
+		/* In a queue of sixteen a whole one takes what a link takes that is full. */
+		if (alone && bytes == bytes_of(i)) {
 			times->size[i].us = lesser(times->size[i].us, us);
 			times->size[i].count++;
 		}
@@ -135,13 +135,11 @@ uint32_t sluiced_chunk_blocks(const struct sluiced_chunk *c, uint32_t max, uint6
 
 unsigned int sluiced_chunk_depth(const struct sluiced_chunk *c, uint32_t blocks, uint64_t floor)
 {
-	unsigned int i;
+	unsigned int i = LARGEST;
 
-	for (i = 0; i < SLUICED_CHUNK_SIZES; i++)
-		if ((uint64_t)blocks * SLUICE_BLOCK_SIZE == bytes_of(i))
-			break;
-	if (i == SLUICED_CHUNK_SIZES)
-		return 0;
+	/* Where what is missing is in pieces, chunks are smaller than they may be. */
+	while (i && (bytes_of(i) > (uint64_t)blocks * SLUICE_BLOCK_SIZE || !takes(c, i)))
+		i--;
 	/* What is full carries no more with a second one in it. */
 	if ((i && is_full(c, i)) || (i < LARGEST && is_full(c, i + 1)))
 		return 1;

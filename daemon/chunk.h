@@ -7,6 +7,7 @@
 #ifndef SLUICED_CHUNK_H
 #define SLUICED_CHUNK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* 64 KiB to 1 MiB, in powers of two. */
@@ -16,7 +17,7 @@
 struct sluiced_chunk_times {
 	uint64_t mib;			/* of a MiB, told from chunks of any size; 0: not known */
 	struct {
-		uint64_t us;		/* 0: not known */
+		uint64_t us;		/* alone; 0: not known */
 		uint64_t count;
 	} size[SLUICED_CHUNK_SIZES];
 };
@@ -29,8 +30,9 @@ struct sluiced_chunk {
 /* Nothing is known of the source. */
 void sluiced_chunk_reset(struct sluiced_chunk *c, uint64_t now);
 
-/* One of @bytes took @us until it was local. */
-void sluiced_chunk_done(struct sluiced_chunk *c, uint64_t bytes, uint64_t us, uint64_t now);
+/* One of @bytes took @us until it was local. @alone: there was no other one when it began. */
+void sluiced_chunk_done(struct sluiced_chunk *c, uint64_t bytes, uint64_t us, bool alone,
+			uint64_t now);
 
 /*
  * Blocks of one. @max of more than 256 KiB: the largest that is on the way for a moment,
@@ -40,7 +42,10 @@ void sluiced_chunk_done(struct sluiced_chunk *c, uint64_t bytes, uint64_t us, ui
  */
 uint32_t sluiced_chunk_blocks(const struct sluiced_chunk *c, uint32_t max, uint64_t floor);
 
-/* How many such chunks of @blocks must be in flight for @floor; 0: it is not known. */
+/*
+ * How many chunks of @blocks, or of what came of them, must be in flight for @floor; 0: it is
+ * not known.
+ */
 unsigned int sluiced_chunk_depth(const struct sluiced_chunk *c, uint32_t blocks, uint64_t floor);
 
 #endif /* SLUICED_CHUNK_H */

@@ -147,7 +147,7 @@ static void commit_done(struct sluiced_commit *commit, int32_t res)
 		uint64_t now = sluiced_now_us();
 
 		sluiced_chunk_done(&c->chunk, (uint64_t)t->fetch.blocks * SLUICE_BLOCK_SIZE,
-				   now - t->started_us, now);
+				   now - t->started_us, t->alone, now);
 	}
 	/* Who waited for what cannot be kept has it: it is not to be fetched for him again. */
 	end_transfer(t, res < 0 && res != -EROFS);
@@ -221,6 +221,7 @@ static bool start(struct sluiced_copier *c, struct sluiced_transfer *t)
 	t->background = t->fetch.kind == SLUICED_BACKGROUND;
 	t->profile = t->fetch.kind == SLUICED_PROFILE;
 	t->demand = t->fetch.kind == SLUICED_DEMAND;
+	t->alone = !c->background_in_flight;
 	t->pool_block = 0;
 	if (!t->fetch.zero) {
 		block = sluiced_pool_alloc(&c->pool, t->fetch.blocks,

@@ -64,6 +64,7 @@ struct sluiced_transfer {
 	bool background;
 	bool profile;
 	bool demand;			/* from its start */
+	bool alone;			/* of the copy, and the only one at its start */
 	unsigned int sources;		/* the copier's when it was read */
 	struct sluiced_transfer *next;
 };

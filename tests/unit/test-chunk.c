@@ -23,7 +23,7 @@ static void setup(void)
 static void arrive(uint64_t bytes, uint64_t us, unsigned int count)
 {
 	while (count--)
-		sluiced_chunk_done(&c, bytes, us, now);
+		sluiced_chunk_done(&c, bytes, us, true, now);
 }
 
 START_TEST(usual_before_anything_is_known)
@@ -139,6 +139,21 @@ START_TEST(one_chunk_at_a_time_makes_the_floor)
 }
 END_TEST
 
+/* What was in a queue does not count, but for how quick the link is. */
+START_TEST(a_queue_is_not_the_way)
+{
+	uint32_t blocks;
+	unsigned int i;
+
+	for (i = 0; i < 50; i++)
+		sluiced_chunk_done(&c, MIB, 400000, false, now);
+	ck_assert_uint_ge(carry(40000, 5 * MIB, 64, 4 * MIB, &blocks), 4 * MIB);
+	setup();
+	sluiced_chunk_done(&c, MIB, 15000, false, now);
+	ck_assert_uint_eq(sluiced_chunk_blocks(&c, 256, 0), 256);
+}
+END_TEST
+
 /* A link that is full with a small one gets no larger ones, whatever the floor. */
 START_TEST(no_chunk_is_larger_for_nothing)
 {
@@ -177,7 +192,10 @@ START_TEST(several_make_a_floor_that_one_does_not)
 	ck_assert_uint_eq(sluiced_chunk_depth(&c, 256, 36 * MIB), 2);
 	ck_assert_uint_eq(sluiced_chunk_depth(&c, 256, 60 * MIB), 2);
 	ck_assert_uint_eq(sluiced_chunk_depth(&c, 256, 0), 0);
-	ck_assert_uint_eq(sluiced_chunk_depth(&c, 3, 60 * MIB), 0);
+	/* All pieces are of 64 KiB. */
+	setup();
+	arrive(64 * KIB, 20500, 4);
+	ck_assert_uint_eq(sluiced_chunk_depth(&c, 64, 4 * MIB), 2);
 }
 END_TEST
 
@@ -237,6 +255,7 @@ int main(void)
 	tcase_add_test(tcase, chunks_are_whole_where_that_is_quick);
 	tcase_add_test(tcase, chunks_are_small_on_a_slow_link);
 	tcase_add_test(tcase, one_chunk_at_a_time_makes_the_floor);
+	tcase_add_test(tcase, a_queue_is_not_the_way);
 	tcase_add_test(tcase, no_chunk_is_larger_for_nothing);
 	tcase_add_test(tcase, several_make_a_floor_that_one_does_not);
 	tcase_add_test(tcase, a_way_that_gets_slower_is_believed);
