@@ -97,19 +97,18 @@ static void calm_not_before(struct sluiced_throttle *t, uint64_t now, uint64_t a
 {
 	if (now >= t->calm_at)
 		t->pace_rate = t->min_rate;
+	t->steady = false;
 	t->calm_at = sluiced_max64(t->calm_at, at);
 }
 
 void sluiced_throttle_miss(struct sluiced_throttle *t, uint64_t now)
 {
 	t->missed = true;
-	t->steady = false;
 	calm_not_before(t, now, now + MISSES_MS);
 }
 
 void sluiced_throttle_expect(struct sluiced_throttle *t, uint64_t now, uint64_t ms)
 {
-	t->steady = false;
 	calm_not_before(t, now, now + ms);
 }
 
