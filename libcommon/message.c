@@ -233,3 +233,19 @@ int sluice_json_bool(struct json_object *o, const char *key, bool *out)
 	*out = json_object_get_boolean(value);
 	return 0;
 }
+
+struct json_object *sluice_json_find(struct json_object *list, const char *key, const char *text)
+{
+	size_t i, n = list ? json_object_array_length(list) : 0;
+
+	for (i = 0; i < n; i++) {
+		struct json_object *one = json_object_array_get_idx(list, i);
+		const char *value = key ? "" : json_object_get_string(one);
+
+		if (key && sluice_json_string(one, key, &value))
+			continue;
+		if (value && !strcmp(value, text))
+			return one;
+	}
+	return NULL;
+}

@@ -69,5 +69,10 @@ void sluice_inbuf_free(struct sluice_inbuf *in);
 int sluice_json_string(struct json_object *o, const char *key, const char **out);
 int sluice_json_u64(struct json_object *o, const char *key, uint64_t *out);
 int sluice_json_bool(struct json_object *o, const char *key, bool *out);
+/*
+ * Of the array @list the first object with @text as value of @key; with a NULL @key the first
+ * string that is @text. NULL when there is none, also when @list is NULL.
+ */
+struct json_object *sluice_json_find(struct json_object *list, const char *key, const char *text);
 
 #endif /* SLUICE_MESSAGE_H */

@@ -106,23 +106,6 @@ static struct json_object *parameters_of(struct apply *apply, bool format)
 	return p;
 }
 
-/* Is among @list's objects' values of @key, or its texts with a NULL @key. */
-static struct json_object *find(struct json_object *list, const char *key, const char *text)
-{
-	size_t i, n = list ? json_object_array_length(list) : 0;
-
-	for (i = 0; i < n; i++) {
-		struct json_object *one = json_object_array_get_idx(list, i);
-		const char *value = key ? "" : json_object_get_string(one);
-
-		if (key && sluice_json_string(one, key, &value))
-			continue;
-		if (value && !strcmp(value, text))
-			return one;
-	}
-	return NULL;
-}
-
 static int check(struct apply *apply, struct json_object *parameters)
 {
 	struct json_object *reply, *list, *one;
@@ -230,7 +213,7 @@ static struct json_object *beside(struct apply *apply, const char *uri)
 	const char *own;
 
 	if (json_object_object_get_ex(apply->have, "sources", &have)) {
-		active = find(have, "role", "active");
+		active = sluice_json_find(have, "role", "active");
 		if (active && !sluice_json_string(active, "uri", &own))
 			json_object_array_add(list, json_object_new_string(own));
 	}
@@ -257,7 +240,8 @@ static bool is_wanted(struct apply *apply, struct json_object *source)
 {
 	const char *uri;
 
-	return !sluice_json_string(source, "uri", &uri) && find(apply->want.sources, NULL, uri);
+	return !sluice_json_string(source, "uri", &uri) &&
+	       sluice_json_find(apply->want.sources, NULL, uri);
 }
 
 /* Of @have, takes away the one at @i. */
@@ -343,7 +327,7 @@ static int add_sources(struct apply *apply, struct json_object *have, struct jso
 
 	for (i = 0; i < json_object_array_length(want) && !status; i++) {
 		uri = json_object_get_string(json_object_array_get_idx(want, i));
-		if (!find(have, "uri", uri) && !find(but, "uri", uri))
+		if (!sluice_json_find(have, "uri", uri) && !sluice_json_find(but, "uri", uri))
 			status = add_source(apply, have, uri);
 	}
 	return status;
@@ -478,21 +462,24 @@ static int compare_export(struct apply *apply, struct json_object *want, struct 
 static int change_exports_there(struct apply *apply, const struct sluice_deployment *have)
 {
 	size_t i, n = have->exports ? json_object_array_length(have->exports) : 0;
-	struct json_object *want = apply->want.exports, *p, *is, *shared = NULL;
+	struct json_object *want = apply->want.exports, *one, *p, *is, *shared = NULL;
 	const char *kind;
 	int status = 0;
 
 	for (i = 0; i < n && !status; i++) {
 		is = json_object_array_get_idx(have->exports, i);
-		if (sluice_json_string(is, "kind", &kind) || !find(want, "kind", kind))
+		if (sluice_json_string(is, "kind", &kind))
 			continue;
-		status = compare_export(apply, find(want, "kind", kind), is, kind);
+		one = sluice_json_find(want, "kind", kind);
+		if (!one)
+			continue;
+		status = compare_export(apply, one, is, kind);
 		if (strcmp(kind, "pci"))
 			shared = is;
 	}
 	for (i = 0; i < n && !status; i++) {
 		is = json_object_array_get_idx(have->exports, i);
-		if (sluice_json_string(is, "kind", &kind) || find(want, "kind", kind))
+		if (sluice_json_string(is, "kind", &kind) || sluice_json_find(want, "kind", kind))
 			continue;
 		p = json_object_new_object();
 		json_object_object_add(p, "kind", json_object_new_string(kind));
@@ -517,7 +504,8 @@ static int change_exports(struct apply *apply, const struct sluice_deployment *h
 	status = change_exports_there(apply, have);
 	for (i = 0; i < n && !status; i++) {
 		one = json_object_array_get_idx(want, i);
-		if (!sluice_json_string(one, "kind", &kind) && !find(have->exports, "kind", kind))
+		if (!sluice_json_string(one, "kind", &kind) &&
+		    !sluice_json_find(have->exports, "kind", kind))
 			status = add_export(apply, one);
 	}
 	return status;
@@ -568,7 +556,7 @@ static int look(struct apply *apply)
 		return status;
 	if (json_object_object_get_ex(reply, "deployments", &list) &&
 	    json_object_is_type(list, json_type_array))
-		apply->have = json_object_get(find(list, "name", apply->want.name));
+		apply->have = json_object_get(sluice_json_find(list, "name", apply->want.name));
 	json_object_put(reply);
 	return 0;
 }

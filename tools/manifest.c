@@ -265,22 +265,13 @@ static int check_sources(struct reader *reader, struct json_object *sources)
 	return 0;
 }
 
-static bool names(struct json_object *list, const char *nqn)
-{
-	size_t i, n = list ? json_object_array_length(list) : 0;
-
-	for (i = 0; i < n; i++)
-		if (!strcmp(json_object_get_string(json_object_array_get_idx(list, i)), nqn))
-			return true;
-	return false;
-}
-
 static bool names_all(struct json_object *list, struct json_object *of)
 {
 	size_t i, n = of ? json_object_array_length(of) : 0;
 
 	for (i = 0; i < n; i++)
-		if (!names(list, json_object_get_string(json_object_array_get_idx(of, i))))
+		if (!sluice_json_find(list, NULL,
+				      json_object_get_string(json_object_array_get_idx(of, i))))
 			return false;
 	return true;
 }
