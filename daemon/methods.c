@@ -17,6 +17,7 @@
 #include "exporting.h"
 #include "log.h"
 #include "message.h"
+#include "name.h"
 #include "profile.h"
 #include "recording.h"
 #include "report.h"
@@ -180,14 +181,12 @@ static bool parse_size(struct json_object *p, struct sluiced_deploy_request *r,
 
 	if (!text(p, "size", 64, false, &size, fault))
 		return false;
-	if (!strcmp(size, "max"))
-		r->size = SLUICED_SIZE_MAX;
-	else if (!strcmp(size, "image"))
-		r->size = SLUICED_SIZE_IMAGE;
-	else if (!sluice_parse_bytes(size, &r->bytes) && r->bytes)
+	if (sluice_parse_size(size, &r->bytes))
+		return bad(fault, "size", "is neither max, image nor a number of bytes");
+	if (r->bytes)
 		r->size = SLUICED_SIZE_BYTES;
 	else
-		return bad(fault, "size", "is neither max, image nor a number of bytes");
+		r->size = strcmp(size, "max") ? SLUICED_SIZE_IMAGE : SLUICED_SIZE_MAX;
 	return true;
 }
 
@@ -250,7 +249,7 @@ static bool parse_places(struct json_object *p, struct sluiced_record *r,
 	if (!text(p, "name", PATH_MAX, true, &name, fault) ||
 	    !text(p, "local", sizeof(r->local), true, &local, fault))
 		return false;
-	if (!sluiced_state_valid_name(name))
+	if (!sluice_name_is_valid(name))
 		return bad(fault, "name",
 			   "is no name: use up to 63 letters, digits, \".\", \"_\" and \"-\", and begin with a letter, a digit or \"_\"");
 	if (local[0] != '/')

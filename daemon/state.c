@@ -14,6 +14,7 @@
 
 #include "log.h"
 #include "message.h"
+#include "name.h"
 #include "profile.h"
 
 #define VERSION		1
@@ -28,15 +29,6 @@ static const char *const phases[] = {
 	[SLUICED_PHASE_OPEN] = "open",
 	[SLUICED_PHASE_COMPLETE] = "complete",
 };
-
-bool sluiced_state_valid_name(const char *name)
-{
-	size_t len = strlen(name);
-
-	return len && len < SLUICE_NAME_LEN && name[0] != '.' && name[0] != '-' &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
-		       len;
-}
 
 static void add_text(struct json_object *o, const char *key, const char *text)
 {
@@ -328,7 +320,7 @@ static bool from_json(struct json_object *o, struct sluiced_record *r)
 	memset(r, 0, sizeof(*r));
 	return get_number(o, "version", VERSION, &version) && version == VERSION &&
 	       get_text(o, "name", r->name, sizeof(r->name)) &&
-	       sluiced_state_valid_name(r->name) && phase_from_json(o, &r->phase) &&
+	       sluice_name_is_valid(r->name) && phase_from_json(o, &r->phase) &&
 	       get_hex(o, "uuid", r->uuid, sizeof(r->uuid)) &&
 	       get_text(o, "local", r->local, sizeof(r->local)) &&
 	       get_text(o, "local_id", r->local_id, sizeof(r->local_id)) &&

@@ -45,9 +45,6 @@ struct sluiced_record {
 	size_t export_count;
 };
 
-/* 1 to 63 letters, digits, ".", "_" and "-", the first neither "." nor "-". */
-bool sluiced_state_valid_name(const char *name);
-
 /* Atomic and durable: after a crash the file is the old or the new one. */
 int sluiced_state_save(const char *dir, const struct sluiced_record *record);
 

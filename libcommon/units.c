@@ -53,6 +53,20 @@ int sluice_parse_bytes(const char *text, uint64_t *bytes)
 	return 0;
 }
 
+int sluice_parse_size(const char *text, uint64_t *bytes)
+{
+	uint64_t value = 0;
+	int err;
+
+	if (strcmp(text, "max") && strcmp(text, "image")) {
+		err = sluice_parse_bytes(text, &value);
+		if (err || !value)
+			return err ? err : -EINVAL;
+	}
+	*bytes = value;
+	return 0;
+}
+
 /* In integers, because "%.1f" would follow the locale's decimal sign. */
 char *sluice_format_bytes(uint64_t bytes, char *buf, size_t len)
 {

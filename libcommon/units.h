@@ -18,6 +18,12 @@
 int sluice_parse_bytes(const char *text, uint64_t *bytes);
 
 /*
+ * Of a namespace: "max", "image" or at least a byte, with errors as above and
+ * -EINVAL for none. *@bytes is 0 for the words, and written on success only.
+ */
+int sluice_parse_size(const char *text, uint64_t *bytes);
+
+/*
  * "512 B", "1.5 GiB", "32 GiB": powers of 1024, rounded to a tenth, no fraction
  * when there is none. Returns @buf.
  */

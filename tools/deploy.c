@@ -83,11 +83,11 @@ static int take_size(struct sluice_ctl *ctl, struct request *req, const char *va
 	uint64_t bytes;
 
 	req->size = value;
-	if (!strcmp(value, "max") || !strcmp(value, "image"))
-		return 0;
-	if (sluice_parse_bytes(value, &bytes) || !bytes)
+	if (sluice_parse_size(value, &bytes))
 		return sluice_usage(ctl, "\"%s\" is not a size; write max, image or bytes such as "
 				    "20G.", value);
+	if (!bytes)
+		return 0;
 	snprintf(req->size_bytes, sizeof(req->size_bytes), "%" PRIu64, bytes);
 	req->size = req->size_bytes;
 	return 0;

@@ -8,11 +8,11 @@
 #include <string.h>
 
 #include <json-c/json.h>
-#include <linux/sluice.h>
 
 #include "command.h"
 #include "deployment.h"
 #include "export.h"
+#include "name.h"
 #include "units.h"
 #include "uri.h"
 
@@ -231,22 +231,7 @@ static int load(struct reader *reader, struct json_object **file)
 	return 0;
 }
 
-/* As sluiced has it; so are the checks below, which it would make with half of the work done. */
-static bool is_name(const char *name)
-{
-	return strlen(name) < SLUICE_NAME_LEN && name[0] != '.' && name[0] != '-' &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
-		       strlen(name);
-}
-
-static bool is_size(const char *size)
-{
-	uint64_t bytes;
-
-	return !strcmp(size, "max") || !strcmp(size, "image") ||
-	       (!sluice_parse_bytes(size, &bytes) && bytes);
-}
-
+/* These are checks of sluiced, too, which makes them with half of the work done. */
 static int check_sources(struct reader *reader, struct json_object *sources)
 {
 	char why[SLUICE_URI_WHY_LEN], place[64];
@@ -413,6 +398,7 @@ int sluice_manifest_read(struct sluice_ctl *ctl, const char *path,
 			 struct sluice_manifest *manifest)
 {
 	struct reader reader = { .ctl = ctl, .path = path };
+	uint64_t bytes;
 	int status;
 
 	*manifest = (struct sluice_manifest){ 0 };
@@ -428,10 +414,10 @@ int sluice_manifest_read(struct sluice_ctl *ctl, const char *path,
 	/* What is wrong in them has been named by its place. */
 	if (!status && manifest->exports)
 		json_object_array_sort(manifest->exports, exports_in_order);
-	if (!status && !is_name(manifest->name))
+	if (!status && !sluice_name_is_valid(manifest->name))
 		status = wrong(&reader, "$.name",
 			       "is no name: use up to 63 letters, digits, \".\", \"_\" and \"-\", and begin with a letter, a digit or \"_\"");
-	if (!status && manifest->size && !is_size(manifest->size))
+	if (!status && manifest->size && sluice_parse_size(manifest->size, &bytes))
 		status = wrong(&reader, "$.size", "is neither max, image nor a number of bytes");
 	if (!status && manifest->local[0] != '/')
 		status = wrong(&reader, "$.local", "is no absolute path");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* LINK: daemon/state.c daemon/paths.c daemon/export.c daemon/export_tcp.c daemon/export_loop.c daemon/export_pci.c daemon/nvmet.c daemon/endpoint.c daemon/sysfs.c daemon/modprobe.c daemon/fault.c daemon/log.c libcommon/message.c -lsystemd */
+/* LINK: daemon/state.c daemon/paths.c daemon/export.c daemon/export_tcp.c daemon/export_loop.c daemon/export_pci.c daemon/nvmet.c daemon/endpoint.c daemon/sysfs.c daemon/modprobe.c daemon/fault.c daemon/log.c libcommon/message.c libcommon/name.c -lsystemd */
 #include "state.h"
 
 #include <errno.h>

@@ -59,6 +59,26 @@ START_TEST(refuses_bytes)
 }
 END_TEST
 
+START_TEST(parses_sizes)
+{
+	static const char *const none[] = { "", "0", "0G", "Max", "max ", "images", "banana", "-1" };
+	uint64_t bytes = 7;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		ck_assert_msg(sluice_parse_size(none[i], &bytes) == -EINVAL, "%s", none[i]);
+	ck_assert_int_eq(sluice_parse_size("99999999999999999999", &bytes), -ERANGE);
+	ck_assert_uint_eq(bytes, 7);
+	ck_assert_int_eq(sluice_parse_size("20G", &bytes), 0);
+	ck_assert_uint_eq(bytes, UINT64_C(20) << 30);
+	ck_assert_int_eq(sluice_parse_size("max", &bytes), 0);
+	ck_assert_uint_eq(bytes, 0);
+	bytes = 7;
+	ck_assert_int_eq(sluice_parse_size("image", &bytes), 0);
+	ck_assert_uint_eq(bytes, 0);
+}
+END_TEST
+
 START_TEST(formats_bytes)
 {
 	static const struct {
@@ -139,6 +159,7 @@ int main(void)
 
 	tcase_add_test(tcase, parses_bytes);
 	tcase_add_test(tcase, refuses_bytes);
+	tcase_add_test(tcase, parses_sizes);
 	tcase_add_test(tcase, formats_bytes);
 	tcase_add_test(tcase, formats_durations);
 	tcase_add_test(tcase, round_trip);
