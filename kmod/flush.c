@@ -8,6 +8,12 @@
  * Rounds are a worker's, which may sleep. But the usual flush is of a host that waits for
  * it alone, with one page to write: it has a round of its own, without waking the worker
  * up before it and at its end.
+ *
+ * A host that flushes after each write pays for three of the disk's requests with the
+ * first write to a missing block, one after the other: the data, the flush, the map page.
+ * The page may be written beside the flush once the data is durable without it. So
+ * whoever did that the last time has his next such write done with FUA. Only with one
+ * write between two flushes: of several, each would wait for the medium.
  */
 #include <linux/completion.h>
 
@@ -100,6 +106,22 @@ static void round_work(struct work_struct *work)
 	}
 }
 
+bool sluice_flush_expected(struct sluice_device *dev)
+{
+	return bdev_fua(dev->local) && atomic_inc_return(&dev->first_writes) == 1 &&
+	       READ_ONCE(dev->commits);
+}
+
+static void note_flush(struct sluice_device *dev)
+{
+	int writes = atomic_read(&dev->first_writes);
+
+	if (writes) {
+		WRITE_ONCE(dev->commits, writes == 1);
+		atomic_set(&dev->first_writes, 0);
+	}
+}
+
 static void add_bio(struct sluice_device *dev, struct bio_list *list, struct bio *bio)
 {
 	unsigned long flags;
@@ -147,6 +169,7 @@ static bool round_here(struct sluice_device *dev, struct bio *bio)
 
 void sluice_flush_then_resume(struct sluice_device *dev, struct bio *bio)
 {
+	note_flush(dev);
 	if (bio_sectors(bio) || !round_here(dev, bio))
 		add_bio(dev, &dev->flush_pre, bio);
 }
@@ -162,7 +185,12 @@ static void passed_on(struct bio *clone)
 	struct sluice_device *dev = bio->bi_bdev->bd_disk->private_data;
 	blk_status_t status = clone->bi_status;
 
-	bio_put(clone);
+	if (clone == &dev->passing) {
+		bio_uninit(clone);
+		clear_bit_unlock(0, &dev->passing_used);
+	} else {
+		bio_put(clone);
+	}
 	if (status) {
 		/* For the round that says so; it ends this bio, too. */
 		WRITE_ONCE(dev->flush_lost, true);
@@ -180,9 +208,17 @@ static void passed_on(struct bio *clone)
  */
 void sluice_flush_pass_on(struct sluice_device *dev, struct bio *bio)
 {
-	struct bio *clone = bio_alloc_clone(dev->local, bio, GFP_NOWAIT | __GFP_NOWARN,
-					    &dev->split_set[false]);
+	struct bio *clone = NULL;
 
+	note_flush(dev);
+	/* The usual one is alone, and need not be allocated. */
+	if (test_and_set_bit_lock(0, &dev->passing_used))
+		clone = bio_alloc_clone(dev->local, bio, GFP_NOWAIT | __GFP_NOWARN,
+					&dev->split_set[false]);
+	else if (!bio_init_clone(dev->local, &dev->passing, bio, GFP_NOWAIT | __GFP_NOWARN))
+		clone = &dev->passing;
+	else
+		clear_bit_unlock(0, &dev->passing_used);
 	if (!clone) {
 		sluice_flush_then_resume(dev, bio);
 		return;

@@ -156,6 +156,7 @@ void sluice_map_claim(struct sluice_map *map, struct sluice_claim *claim, u64 re
 		     (mask & sluice_map_claimed(map, region)));
 	claim->region = region;
 	claim->mask = mask;
+	claim->durable = false;
 	list_add_tail(&claim->node, &bucket->claims);
 }
 
@@ -174,7 +175,7 @@ void sluice_map_wait(struct sluice_map *map, struct sluice_waiter *waiter, u64 r
  * Bits and their page's dirt change together: who has seen a bit and then asks
  * whether it is durable must not be told yes in between.
  */
-static void set_bits(struct sluice_map *map, u64 region, u64 set)
+static void set_bits(struct sluice_map *map, u64 region, u64 set, bool durable)
 {
 	u64 page = region / SLUICE_PAGE_WORDS, *word = &map->words[region];
 
@@ -187,6 +188,8 @@ static void set_bits(struct sluice_map *map, u64 region, u64 set)
 		map->ndirty++;
 	}
 	map->resident += hweight64(set);
+	if (!durable)
+		map->unflushed = true;
 	/* The data is on the local disk; readers without the lock go there now. */
 	smp_store_release(word, *word | set);
 	spin_unlock(&map->dirty_lock);
@@ -202,7 +205,7 @@ void sluice_map_release(struct sluice_map *map, struct sluice_claim *claim, u64 
 	spin_lock_irqsave(&bucket->lock, flags);
 	WARN_ON_ONCE(set & ~claim->mask);
 	if (set)
-		set_bits(map, claim->region, set);
+		set_bits(map, claim->region, set, claim->durable);
 	list_del_init(&claim->node);
 	list_for_each_entry_safe(waiter, next, &bucket->waiters, node)
 		if (waiter->region == claim->region && (waiter->mask & claim->mask))
@@ -296,6 +299,27 @@ void sluice_map_put_dirty(struct sluice_map *map, const u64 *pages, unsigned int
 		map->nsyncing--;
 	}
 	spin_unlock_irqrestore(&map->dirty_lock, flags);
+}
+
+void sluice_map_flushing(struct sluice_map *map)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&map->dirty_lock, flags);
+	map->unflushed = false;
+	spin_unlock_irqrestore(&map->dirty_lock, flags);
+}
+
+bool sluice_map_unflushed(struct sluice_map *map)
+{
+	unsigned long flags;
+	bool unflushed;
+
+	/* With the lock: a bit that a copy has got was set together with this. */
+	spin_lock_irqsave(&map->dirty_lock, flags);
+	unflushed = map->unflushed;
+	spin_unlock_irqrestore(&map->dirty_lock, flags);
+	return unflushed;
 }
 
 u64 sluice_map_resident_blocks(struct sluice_map *map)

@@ -37,6 +37,7 @@ struct sluice_claim {
 	struct list_head node;
 	u64 region;
 	u64 mask;
+	bool durable;			/* the holder's: its data needs no flush */
 };
 
 /* Somebody who wants to know when one of mask changes; asked: events raised. */
@@ -65,6 +66,7 @@ struct sluice_map {
 	u64 ndirty;
 	u64 nsyncing;
 	u64 resident;			/* blocks; guarded by dirty_lock */
+	bool unflushed;			/* since sluice_map_flushing(); guarded by dirty_lock */
 	struct sluice_map_bucket buckets[SLUICE_MAP_BUCKETS];
 };
 
@@ -125,6 +127,14 @@ unsigned int sluice_map_take_dirty(struct sluice_map *map, u64 *from, u64 *pages
 bool sluice_map_take_only_dirty(struct sluice_map *map, u64 *page);
 void sluice_map_copy_page(const struct sluice_map *map, u64 page, u64 *words);
 void sluice_map_put_dirty(struct sluice_map *map, const u64 *pages, unsigned int n);
+
+/*
+ * The local disk is about to be flushed, which makes the data below all bits durable that
+ * are set now. For a round, which ends the device if that fails.
+ */
+void sluice_map_flushing(struct sluice_map *map);
+/* Was a bit set since whose data was not written durably? Then no copy of bits may be. */
+bool sluice_map_unflushed(struct sluice_map *map);
 
 u64 sluice_map_resident_blocks(struct sluice_map *map);
 

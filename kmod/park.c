@@ -375,6 +375,10 @@ static void start_write(struct sluice_part *part)
 		/* Zeroes, not a hint: what a previous owner left must not show. */
 		clone->bi_opf = REQ_OP_WRITE_ZEROES | (clone->bi_opf & REQ_SYNC);
 	clone->bi_opf &= ~(REQ_PREFLUSH | REQ_FUA | REQ_NOWAIT);
+	if (part->claim.mask && bio_op(clone) == REQ_OP_WRITE && sluice_flush_expected(dev)) {
+		clone->bi_opf |= REQ_FUA;
+		part->claim.durable = true;
+	}
 	clone->bi_end_io = write_done;
 	submit_bio_noacct(clone);
 }

@@ -77,6 +77,8 @@ struct sluice_store {
 	u64 only;
 	int step, lost;
 	bool fua;
+	atomic_t pending;		/* of the page and a flush beside it */
+	blk_status_t status;
 	void (*only_done)(struct sluice_device *dev, int err);
 	struct work_struct only_work;
 };
@@ -135,7 +137,11 @@ struct sluice_device {
 	struct bio_list flush_pre;	/* flush, then go on */
 	struct bio_list flush_post;	/* flush, then end */
 	struct list_head flush_waiters;
+	atomic_t first_writes;		/* of the host to missing blocks since its last flush */
+	bool commits;			/* it flushes after each */
 	struct bio *rounding;		/* who has a round of his own */
+	struct bio passing;		/* of a flush that is passed on alone */
+	unsigned long passing_used;	/* bit 0 */
 	bool round;			/* there is one */
 	bool round_again;		/* the worker has found it so */
 	struct work_struct kick_work;
@@ -226,6 +232,11 @@ void sluice_flush_init_device(struct sluice_device *dev);
 void sluice_flush_then_resume(struct sluice_device *dev, struct bio *bio);
 /* An empty flush, every bit durable: the local disk's own, beside others. */
 void sluice_flush_pass_on(struct sluice_device *dev, struct bio *bio);
+/*
+ * A write of missing blocks begins: will the host flush behind it alone? Then its data
+ * should be written with FUA, which the local disk has. Any context.
+ */
+bool sluice_flush_expected(struct sluice_device *dev);
 /* The bio's data is written; end it when everything is durable. Any context. */
 void sluice_flush_then_end(struct sluice_device *dev, struct bio *bio);
 /* Makes everything durable now. May sleep. 0 or -EIO. */

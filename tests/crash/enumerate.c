@@ -15,11 +15,11 @@
  *	--mutant N	with that bug in the on-media code, where it is built with them
  *
  * Between two flushes of the disk, any of the writes may be durable or not; those
- * with FUA are from their own end on. For each such epoch of k writes: all k + 1
- * prefixes; all subsets of up to 8, else each write missing alone and alone there,
- * and random subsets; every write to the tail torn at each sector, and every other
- * one at some. The last line is "states=N violations=N"; the status is 1 when there
- * are violations.
+ * with FUA are from their own end on, of data also once a later map page with FUA is.
+ * For each such epoch of k writes: all k + 1 prefixes; all subsets of up to 8, else
+ * each write missing alone and alone there, and random subsets; every write to the tail
+ * torn at each sector, and every other one at some. The last line is
+ * "states=N violations=N"; the status is 1 when there are violations.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -132,6 +132,32 @@ static void look(struct run *run, size_t position)
 }
 
 /*
+ * A map page with FUA has the bits of data with FUA that ended before it was sent. The log
+ * knows ends only, and what ended before the page did may have ended before it was sent: no
+ * state has the page without that. Where it did not, there are runs in which it ends later.
+ */
+static size_t pages_after_data(struct run *run, size_t torn)
+{
+	bool page = false;
+	size_t i;
+
+	for (i = run->k; i-- > 0;) {
+		const struct log_entry *e = &run->log.entries[run->epoch[i]];
+
+		if (!(e->flags & LOG_FUA))
+			continue;
+		if (disk_is_tail(&run->disk, e)) {
+			page |= run->chosen[i] || i == torn;
+		} else if (page) {
+			run->chosen[i] = true;
+			if (torn == i)
+				torn = run->k;
+		}
+	}
+	return torn;
+}
+
+/*
  * One state: what is chosen, and sectors [0, sectors) of entry number torn. The
  * crash comes as late as it can: right before the end of the first FUA write that
  * is missing, else right before the end of the flush.
@@ -146,6 +172,7 @@ static void state(struct run *run, size_t torn, uint64_t sectors, size_t positio
 	if (run->counting || run->states % run->parts != run->part ||
 	    (run->only != UINT64_MAX && run->states != run->only))
 		return;
+	torn = pages_after_data(run, torn);
 	for (i = 0; i < run->k; i++)
 		if (!run->chosen[i] && (run->log.entries[run->epoch[i]].flags & LOG_FUA) &&
 		    run->epoch[i] - 1 < position)

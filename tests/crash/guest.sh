@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # In a guest: guest.sh LOG_MIB FIRST JOB..., with jobs numbered from FIRST on:
 #
-#	record MUTANT SEED OPS NAMESPACE_MIB [DELAY]
-#		on /dev/vda, where writes and flushes take DELAY ms; the log goes to /dev/vdb from N * LOG_MIB on, the journal
-#		to journal-N. A recording that does not come to its end has none.
+#	record MUTANT SEED OPS NAMESPACE_MIB [DELAY [fua]]
+#		on /dev/vda, or on a disk with FUA, where writes and flushes take DELAY ms; the
+#		log goes to /dev/vdb from N * LOG_MIB on, the journal to journal-N. A recording
+#		that does not come to its end has none.
 #	peer SEED OPS
 #		the same with dm-clone
 #	recover JOURNAL SAMPLE
@@ -23,6 +24,7 @@ log_mib=$1 n=$2
 tools=${SLUICE_TOP:?}/build/tests
 shift 2
 modprobe -a dm-mod dm-log-writes dm-delay dm-clone
+modprobe null_blk nr_devices=1 gb=1 memory_backed=1 cache_size=64
 peer_mib=10
 
 load() { insmod "${SLUICE_KO:?}" mutant="$1"; }
@@ -42,12 +44,12 @@ poison() { # DISK MIB
 }
 
 # logged N MIB [SAMPLE]: /dev/mapper/rec, a disk full of the pattern or of SAMPLE.
-delay=0
+delay=0 base=/dev/vda
 logged() {
 	if [ "$delay" = 0 ]; then
-		dmsetup create part --table "0 $(($2 * 2048)) linear /dev/vda 0"
+		dmsetup create part --table "0 $(($2 * 2048)) linear $base 0"
 	else
-		dmsetup create part --table "0 $(($2 * 2048)) delay /dev/vda 0 0 /dev/vda 0 $delay /dev/vda 0 $delay"
+		dmsetup create part --table "0 $(($2 * 2048)) delay $base 0 0 $base 0 $delay $base 0 $delay"
 	fi
 	dmsetup create log --table "0 $((log_mib * 2048)) linear /dev/vdb $(($1 * log_mib * 2048))"
 	if [ $# = 3 ]; then
@@ -63,8 +65,9 @@ unlogged() {
 	for name in rec part log; do dmsetup remove --retry "$name"; done
 }
 
-record() { # N MUTANT SEED OPS NAMESPACE_MIB [DELAY]
+record() { # N MUTANT SEED OPS NAMESPACE_MIB [DELAY [fua]]
 	delay=${6:-0}
+	[ "${7:-}" != fua ] || base=/dev/nullb0
 	logged "$1" $(($5 + 4))		# with the tail
 	load "$2"
 	if timeout $((120 * ${SLUICE_SLACK:-1})) "$tools/crash-record" rec "${OUT:?}/journal-$1.new" "$3" "$4" "$5"; then
@@ -74,7 +77,7 @@ record() { # N MUTANT SEED OPS NAMESPACE_MIB [DELAY]
 	fi
 	unload
 	unlogged
-	delay=0
+	delay=0 base=/dev/vda
 }
 
 # Its metadata, where Sluice has its tail.

@@ -32,6 +32,9 @@
 /* Blocks on both sides of the boundary between the first two map pages. */
 #define BOUNDARY	(504 * 64)
 #define NEAR		96
+/* Of a session, by themselves; each is a write and a flush. */
+#define COMMITS		24
+#define MORE_OPS	(64 + 2 * 2 * COMMITS)
 
 /*
  * One flush of the hosts at a time: with two under way dm-log-writes logs a write with
@@ -215,6 +218,34 @@ static void join_hosts(struct host *hosts)
 	}
 }
 
+/*
+ * As a log is written: each write of a block has its flush. Alone, for what the module
+ * does then is not done beside writes and fills of others.
+ */
+static void commits(unsigned int number)
+{
+	struct host host = {
+		.random = seeded(200 + number),
+		.fd = puppet.dev,
+		.buf = buffer(BLK),
+	};
+
+	for (int i = 0; i < COMMITS; i++) {
+		uint64_t sector, sectors;
+		struct crash_op *op;
+
+		pick(&host, 8, &sector, &sectors);
+		op = begin(CRASH_WRITE, sector, 8);
+		host_fill(host.buf, sector * 512, BLK, op->id);
+		end(op, pwrite(host.fd, host.buf, BLK, sector * 512) == BLK);
+		/* Sometimes there is more to be made durable. */
+		if (!crash_draw(&host.random, 4))
+			copy(&host.random, 1);
+		host_flush(&host);
+	}
+	free(host.buf);
+}
+
 /* From open to close, with the daemon restarted in between. */
 static void session(unsigned int number, unsigned int hosts_ops)
 {
@@ -222,6 +253,7 @@ static void session(unsigned int number, unsigned int hosts_ops)
 	struct host hosts[HOSTS];
 
 	puppet_serve(&puppet);
+	commits(number);
 	start_hosts(hosts, puppet.dev, number, hosts_ops);
 	copy(&random, 12);
 	restart_daemon();
@@ -311,7 +343,7 @@ int main(int argc, char **argv)
 	dm_name = argv[1];
 	header.magic = CRASH_MAGIC;
 	header.seed = strtoull(argv[3], NULL, 0);
-	max_ops = strtoul(argv[4], NULL, 0) + 64;
+	max_ops = strtoul(argv[4], NULL, 0) + MORE_OPS;
 	header.image_bytes = IMAGE;
 	header.namespace_bytes = strtoull(argv[5], NULL, 0) * MIB;
 	complete = header.namespace_bytes < IMAGE + 4 * (uint64_t)MIB;
@@ -328,9 +360,9 @@ int main(int argc, char **argv)
 
 	header.peer = argc == 7;
 	if (header.peer)
-		record_peer(argv[6], max_ops - 64);
+		record_peer(argv[6], max_ops - MORE_OPS);
 	else
-		record_sluice(local, max_ops - 64, complete);
+		record_sluice(local, max_ops - MORE_OPS, complete);
 	write_journal(argv[2]);
 	return 0;
 }

@@ -55,6 +55,8 @@ mutants=(
 	"14 map-not-flushed"
 	"15 complete-early"
 	"16 superblocks-at-once"
+	"17 first-write-not-durable"
+	"18 page-beside-flush"
 )
 
 jobs=()
@@ -62,8 +64,9 @@ recordings=$(((states + most - 1) / most))
 [ "$recordings" -ge 2 ] || recordings=2
 for ((i = 0; i < recordings; i++)); do
 	# One in four with a namespace of two map pages, which is never complete; one in
-	# three on a slow disk.
-	jobs+=("record 0 $((seed + i)) 1200 $((i % 4 == 1 ? 130 : 10)) $((i % 3 == 2 ? 4 : 0))")
+	# three on a slow disk; every other one on a disk with FUA.
+	fua=(fua '')
+	jobs+=("record 0 $((seed + i)) 1200 $((i % 4 == 1 ? 130 : 10)) $((i % 3 == 2 ? 4 : 0)) ${fua[i % 2]}")
 done
 for m in "${mutants[@]}"; do
 	read -r number name test <<<"$m"
@@ -74,6 +77,8 @@ for m in "${mutants[@]}"; do
 		# With one map page the bits are all in its first sector: no tear shows.
 		case $name in
 		no-checksum | one-slot) jobs+=("record $number $seed 600 130") ;;
+		first-write-not-durable | page-beside-flush)
+			jobs+=("record $number $seed 600 10 0 fua") ;;
 		# On a slow disk there is time for what must not happen to happen.
 		*) jobs+=("record $number $seed 600 10 4") ;;
 		esac

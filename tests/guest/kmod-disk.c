@@ -379,6 +379,77 @@ static void inv9_flush_beside_own_round(void)
 	dm_remove();
 }
 
+/* Does a copy of the map on the disk say that the block is there? */
+static bool on_medium(uint64_t block)
+{
+	bool found = false;
+
+	for (int slot = 0; slot < 2; slot++) {
+		uint64_t *page = buffer(BLK);
+
+		raw_read(disk, slot_sector(slot) * 512, BLK, page);
+		/* Behind 64 bytes: kmod/media.c. */
+		found |= page[8 + block / 64] >> block % 64 & 1;
+		free(page);
+	}
+	return found;
+}
+
+/* Writes of so many missing blocks, and a flush: whether their bits were there before its end. */
+static bool beside_flush(struct puppet *p, uint64_t block, uint64_t blocks)
+{
+	uint8_t *w = buffer(BLK);
+	struct io io;
+	bool beside;
+
+	for (uint64_t b = block; b < block + blocks; b++) {
+		host_fill(w, b * BLK, BLK, 1);
+		CHECK(io_do(p->dev, IO_WRITE, b * BLK, BLK, w) == BLK);
+		CHECK(!on_medium(b));
+	}
+	io_start(&io, p->dev, IO_SYNC, 0, 0, NULL);
+	CHECK(!io_done(&io, 500));
+	beside = on_medium(block);
+	CHECK(io_wait(&io) == 0 && on_medium(block) && on_medium(block + blocks - 1));
+	free(w);
+	/* The timer's turn, which would begin a round of its own. */
+	usleep(1200 * 1000);
+	return beside;
+}
+
+/* The page is written beside a flush only where all data below its bits is durable without. */
+static void inv8_page_beside_flush(void)
+{
+	const char *without = disk;
+	struct puppet p;
+
+	/* On a disk with FUA. */
+	null_create();
+	disk = GONE;
+	start_bad(&p, "linear");
+	dm_swap(0, total(), "slow-flush");
+	CHECK(!beside_flush(&p, 1, 1));
+	/* That was a write and its flush; the next one is written with FUA. */
+	CHECK(beside_flush(&p, 2, 1));
+	/* Beside a fill, which is not. */
+	CHECK(puppet_commit(&p, 10, 1) == 1);
+	CHECK(!beside_flush(&p, 3, 1));
+	CHECK(on_medium(10));
+	/* Of two writes the second one is not, and then none until the next flush. */
+	CHECK(!beside_flush(&p, 4, 2));
+	CHECK(!beside_flush(&p, 6, 1));
+	CHECK(beside_flush(&p, 7, 1));
+	dm_swap(0, 8, "linear");
+	puppet_stop(&p);
+	reopen(&p);
+	for (uint64_t block = 1; block < 8; block++)
+		CHECK(puppet_resident(&p, block));
+	puppet_stop(&p);
+	dm_remove();
+	disk = without;
+	null_remove();
+}
+
 static void inv20_failed_map_write(void)
 {
 	uint8_t *w = buffer(BLK);
@@ -528,6 +599,7 @@ const struct kmod_test disk_tests[] = {
 	T(inv20_failed_flush_passed_on),
 	T(inv20_failed_flush_beside_round),
 	T(inv9_flush_beside_own_round),
+	T(inv8_page_beside_flush),
 	T(inv20_failed_map_write),
 	T(inv16_failed_superblock),
 	T(inv16_only_superblock),

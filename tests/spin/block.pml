@@ -19,6 +19,7 @@
 byte data_c[2], data_d[2];	/* local disk: cached, durable */
 bool bit_c, bit_d;		/* the map: in memory, durable */
 bool map_c;			/* the bit in the disk's cache, once written */
+bool unflushed;			/* the bit was set on data that only a flush makes durable */
 bool claimed;
 bool asked;			/* a partial writer waits for the daemon */
 
@@ -73,9 +74,13 @@ inline told(v, first, last)
 }
 
 /* Sets the bit and ends the claim, as sluice_map_release(). */
-inline release()
+inline release(durable)
 {
-	atomic { bit_c = true; claimed = false }
+	atomic {
+		bit_c = true;
+		unflushed = unflushed || !durable;
+		claimed = false
+	}
 }
 
 proctype fill()
@@ -98,7 +103,7 @@ proctype fill()
 #endif
 	data_c[0] = IMAGE;
 	data_c[1] = IMAGE;
-	release();
+	release(false);
 over:
 	skip
 }
@@ -131,7 +136,13 @@ inline write_whole(v)
 	data_c[0] = v;
 	data_c[1] = v;
 	if
-	:: mine -> release()
+	:: mine -> release(false)
+	/* With FUA. */
+	:: mine ->
+#ifndef FIRST_NOT_DURABLE
+		atomic { data_d[0] = v; data_d[1] = v };
+#endif
+		release(true)
 	:: else
 	fi;
 	told(v, 0, 1)
@@ -154,7 +165,7 @@ inline write_half(v)
 #endif
 	data_c[0] = v;
 	if
-	:: mine -> release()
+	:: mine -> release(false)
 	:: else
 	fi;
 	told(v, 0, 0)
@@ -209,7 +220,7 @@ active proctype discard()
 	data_c[0] = 6;
 	data_c[1] = 6;
 	if
-	:: mine -> release()
+	:: mine -> release(false)
 	:: else
 	fi;
 	told(6, 0, 1)
@@ -217,6 +228,7 @@ active proctype discard()
 #endif
 
 #define WRITE_BACK	data_d[0] = data_c[0]; data_d[1] = data_c[1]; bit_d = map_c
+#define WRITTEN		atomic { map_c = copy || map_c; bit_d = map_c }
 #define PROMISE		flushed[0] = at_start[0]; flushed[1] = at_start[1]; \
 			flushed_superseded[0] = at_start[2]; flushed_superseded[1] = at_start[3]
 
@@ -224,7 +236,7 @@ active proctype discard()
 active proctype flusher()
 {
 	byte at_start[4];
-	bool copy;
+	bool copy, beside;
 	byte n = 0;
 
 	do
@@ -239,19 +251,39 @@ active proctype flusher()
 #ifdef FLUSH_EARLY
 		atomic { PROMISE };
 #endif
+#ifdef ASKED_EARLY
+		atomic { beside = !unflushed; unflushed = false };
+#endif
 #ifndef COPY_LATE
 		copy = bit_c;
 #endif
+#ifdef UNFLUSHED_IGNORED
+		beside = true;
+#endif
+#if !defined(ASKED_EARLY) && !defined(UNFLUSHED_IGNORED)
+		atomic { beside = !unflushed; unflushed = false };
+#endif
+		if
+		:: beside ->
+			/* The page with FUA and the flush: either may be first. */
+			if
+			:: WRITTEN; atomic { WRITE_BACK }
+			:: atomic { WRITE_BACK }; WRITTEN
+			fi
+		:: else ->
 #ifndef NO_FLUSH
-		atomic { WRITE_BACK };
+			atomic { WRITE_BACK };
 #endif
 #ifdef COPY_LATE
-		copy = bit_c;
+			copy = bit_c;
 #endif
-		map_c = copy || map_c;
+			map_c = copy || map_c;
 #ifndef MAP_NOT_FLUSHED
-		atomic { WRITE_BACK };
+			atomic { WRITE_BACK }
+#else
+			skip
 #endif
+		fi;
 #ifndef FLUSH_EARLY
 		atomic { PROMISE }
 #endif

@@ -7,7 +7,7 @@ set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 out=$(realpath "$here/../..")/build/check/spin
 bugs=(FILL_UNCHECKED BIT_AT_SUBMIT PARTIAL_AS_WHOLE DISCARD_UNCLAIMED FLUSH_EARLY COPY_LATE
-	NO_FLUSH MAP_NOT_FLUSHED)
+	NO_FLUSH MAP_NOT_FLUSHED FIRST_NOT_DURABLE UNFLUSHED_IGNORED ASKED_EARLY)
 passed=0 failed=0
 mkdir -p "$out"
 cd "$out"

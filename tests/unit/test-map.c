@@ -484,6 +484,37 @@ START_TEST(dirty_again_while_syncing)
 }
 END_TEST
 
+START_TEST(unflushed_until_flushing)
+{
+	struct sluice_claim c;
+
+	start(2 * SLUICE_PAGE_BLOCKS);
+	ck_assert(!sluice_map_unflushed(&map));
+	claim(&c, 0, 0xf);
+	c.durable = true;
+	release(&c, 0x7);
+	ck_assert(!sluice_map_unflushed(&map));
+	ck_assert(sluice_map_any_volatile(&map));
+	/* A claim is not what its record was used for before. */
+	claim(&c, 0, 0x8);
+	release(&c, 0);
+	ck_assert(!sluice_map_unflushed(&map));
+	claim(&c, 1, 0x1);
+	release(&c, 0x1);
+	ck_assert(sluice_map_unflushed(&map));
+	/* What is durable makes nothing else so. */
+	claim(&c, 0, 0x8);
+	c.durable = true;
+	release(&c, 0x8);
+	ck_assert(sluice_map_unflushed(&map));
+	sluice_map_flushing(&map);
+	ck_assert(!sluice_map_unflushed(&map));
+	set_blocks(SLUICE_PAGE_BLOCKS, 1);
+	ck_assert(sluice_map_unflushed(&map));
+	sluice_map_destroy(&map);
+}
+END_TEST
+
 START_TEST(nothing_set_is_not_dirty)
 {
 	struct sluice_claim c;
@@ -629,6 +660,7 @@ int main(void)
 	tcase_add_loop_test_raise_signal(tcase, misuse, SIGABRT, 0, 5);
 	tcase_add_test(tcase, volatile_until_put);
 	tcase_add_test(tcase, dirty_again_while_syncing);
+	tcase_add_test(tcase, unflushed_until_flushing);
 	tcase_add_test(tcase, nothing_set_is_not_dirty);
 	tcase_add_test(tcase, take_the_only_one);
 	tcase_add_test(tcase, take_from_cursor);
