@@ -12,12 +12,15 @@
  * A host that flushes after each write pays for three of the disk's requests with the
  * first write to a missing block, one after the other: the data, the flush, the map page.
  * The page may be written beside the flush once the data is durable without it. So
- * whoever did that the last time has his next such write done with FUA. Only with one
- * write between two flushes: of several, each would wait for the medium.
+ * whoever did that twice has his next such write done with FUA. Only with one write
+ * between two flushes: of several, each would wait for the medium.
  */
 #include <linux/completion.h>
 
 #include "sluice.h"
+
+/* Flushes behind one first write each, after which the next one is expected. */
+#define COMMITS 2
 
 struct flush_waiter {
 	struct list_head node;
@@ -108,18 +111,27 @@ static void round_work(struct work_struct *work)
 
 bool sluice_flush_expected(struct sluice_device *dev)
 {
-	return bdev_fua(dev->local) && atomic_inc_return(&dev->first_writes) == 1 &&
-	       READ_ONCE(dev->commits);
+	/* No more is asked of it than whether there was one. */
+	if (atomic_read(&dev->first_writes) > 1 || atomic_inc_return(&dev->first_writes) > 1)
+		return false;
+	/* With other data to be made durable the page would have to wait all the same. */
+	return READ_ONCE(dev->commits) == COMMITS && bdev_write_cache(dev->local) &&
+	       sluice_local_fua(dev) && sluice_map_seems_durable(&dev->map);
 }
 
-static void note_flush(struct sluice_device *dev)
+static void note_flush(struct sluice_device *dev, const struct bio *bio)
 {
 	int writes = atomic_read(&dev->first_writes);
+	unsigned int commits = READ_ONCE(dev->commits);
 
-	if (writes) {
-		WRITE_ONCE(dev->commits, writes == 1);
-		atomic_set(&dev->first_writes, 0);
-	}
+	if (!writes)
+		return;
+	/* One with data has the worker's round, which waits for the flush. */
+	if (writes > 1 || bio_sectors(bio))
+		WRITE_ONCE(dev->commits, 0);
+	else if (commits < COMMITS)
+		WRITE_ONCE(dev->commits, commits + 1);
+	atomic_set(&dev->first_writes, 0);
 }
 
 static void add_bio(struct sluice_device *dev, struct bio_list *list, struct bio *bio)
@@ -169,7 +181,7 @@ static bool round_here(struct sluice_device *dev, struct bio *bio)
 
 void sluice_flush_then_resume(struct sluice_device *dev, struct bio *bio)
 {
-	note_flush(dev);
+	note_flush(dev, bio);
 	if (bio_sectors(bio) || !round_here(dev, bio))
 		add_bio(dev, &dev->flush_pre, bio);
 }
@@ -210,7 +222,7 @@ void sluice_flush_pass_on(struct sluice_device *dev, struct bio *bio)
 {
 	struct bio *clone = NULL;
 
-	note_flush(dev);
+	note_flush(dev, bio);
 	/* The usual one is alone, and need not be allocated. */
 	if (test_and_set_bit_lock(0, &dev->passing_used))
 		clone = bio_alloc_clone(dev->local, bio, GFP_NOWAIT | __GFP_NOWARN,

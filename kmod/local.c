@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The local disk: held exclusively while the device exists. */
+#include <linux/moduleparam.h>
+
 #include "sluice.h"
+
+static bool stacked_fua;
+module_param(stacked_fua, bool, 0644);
+MODULE_PARM_DESC(stacked_fua, "use FUA of local disks that are stacked on others, too");
 
 static void local_gone(void *holder)
 {
@@ -25,6 +31,17 @@ int sluice_local_open(struct sluice_device *dev, u32 major, u32 minor)
 void sluice_local_close(struct sluice_device *dev)
 {
 	sluice_bdev_release(&dev->local_handle);
+}
+
+bool sluice_local_fua(const struct sluice_device *dev)
+{
+	/*
+	 * device-mapper and md announce FUA whatever is below. Where that has none it is a
+	 * flush, which may fail and have lost what others wrote; and raid1 writes again
+	 * without it when a member has failed.
+	 */
+	return bdev_fua(dev->local) &&
+	       (!dev->local->bd_disk->fops->submit_bio || READ_ONCE(stacked_fua));
 }
 
 unsigned int sluice_local_add(struct bio *bio, void *buf, u64 bytes)

@@ -322,6 +322,12 @@ bool sluice_map_unflushed(struct sluice_map *map)
 	return unflushed;
 }
 
+bool sluice_map_seems_durable(const struct sluice_map *map)
+{
+	/* A guess. */
+	return !data_race(map->ndirty) && !data_race(map->unflushed);
+}
+
 u64 sluice_map_resident_blocks(struct sluice_map *map)
 {
 	unsigned long flags;

@@ -135,6 +135,8 @@ void sluice_map_put_dirty(struct sluice_map *map, const u64 *pages, unsigned int
 void sluice_map_flushing(struct sluice_map *map);
 /* Was a bit set since whose data was not written durably? Then no copy of bits may be. */
 bool sluice_map_unflushed(struct sluice_map *map);
+/* Is no bit volatile, nor its data? Without the lock, and so a guess. */
+bool sluice_map_seems_durable(const struct sluice_map *map);
 
 u64 sluice_map_resident_blocks(struct sluice_map *map);
 

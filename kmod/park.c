@@ -375,7 +375,9 @@ static void start_write(struct sluice_part *part)
 		/* Zeroes, not a hint: what a previous owner left must not show. */
 		clone->bi_opf = REQ_OP_WRITE_ZEROES | (clone->bi_opf & REQ_SYNC);
 	clone->bi_opf &= ~(REQ_PREFLUSH | REQ_FUA | REQ_NOWAIT);
-	if (part->claim.mask && bio_op(clone) == REQ_OP_WRITE && sluice_flush_expected(dev)) {
+	/* What has to be durable itself ends behind a flush of the worker's anyway. */
+	if (part->claim.mask && bio_op(clone) == REQ_OP_WRITE && !part->durable &&
+	    sluice_flush_expected(dev)) {
 		clone->bi_opf |= REQ_FUA;
 		part->claim.durable = true;
 	}

@@ -132,7 +132,7 @@ static bool advance(struct sluice_device *dev, struct bio **biop, gfp_t gfp)
 	 * pass us by. A round also tells whether the device has failed.
 	 */
 	if (resident && !(durable && (bio_op(bio) != REQ_OP_WRITE || READ_ONCE(dev->failed) ||
-				      !bdev_fua(dev->local) ||
+				      !sluice_local_fua(dev) ||
 				      sluice_map_volatile(&dev->map, block, run)))) {
 		if (!split_front(dev, bio, sectors_to(bio, block + run - 1), gfp, &front))
 			return false;

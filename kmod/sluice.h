@@ -138,7 +138,7 @@ struct sluice_device {
 	struct bio_list flush_post;	/* flush, then end */
 	struct list_head flush_waiters;
 	atomic_t first_writes;		/* of the host to missing blocks since its last flush */
-	bool commits;			/* it flushes after each */
+	unsigned int commits;		/* how often it flushed after just one; at most 2 */
 	struct bio *rounding;		/* who has a round of his own */
 	struct bio passing;		/* of a flush that is passed on alone */
 	unsigned long passing_used;	/* bit 0 */
@@ -234,7 +234,7 @@ void sluice_flush_then_resume(struct sluice_device *dev, struct bio *bio);
 void sluice_flush_pass_on(struct sluice_device *dev, struct bio *bio);
 /*
  * A write of missing blocks begins: will the host flush behind it alone? Then its data
- * should be written with FUA, which the local disk has. Any context.
+ * should be written with FUA, which the local disk has. A guess; any context.
  */
 bool sluice_flush_expected(struct sluice_device *dev);
 /* The bio's data is written; end it when everything is durable. Any context. */
@@ -322,6 +322,11 @@ void sluice_device_fail(struct sluice_device *dev, const char *what, int err);
 /* local.c: the local disk. May sleep. */
 int sluice_local_open(struct sluice_device *dev, u32 major, u32 minor);
 void sluice_local_close(struct sluice_device *dev);
+/*
+ * Is what was written with FUA durable by itself, so that its failure is no failed flush,
+ * which others would have to be told of? Any context.
+ */
+bool sluice_local_fua(const struct sluice_device *dev);
 /* buf is as below; bytes a multiple of 4096. */
 int sluice_local_rw(struct block_device *bdev, blk_opf_t opf, u64 offset, void *buf,
 		    size_t bytes);

@@ -336,7 +336,7 @@ static int flush_local(struct sluice_device *dev)
 int sluice_store_sync(struct sluice_device *dev)
 {
 	u64 pages[SLUICE_ROUND_PAGES];
-	bool fua = bdev_fua(dev->local);
+	bool fua = sluice_local_fua(dev);
 	u64 from = 0;
 	unsigned int n, i, total = 0;
 	int err;
@@ -470,7 +470,7 @@ bool sluice_store_sync_one(struct sluice_device *dev,
 		return false;
 	prepare_page(dev, 0, store->only);
 	store->step = FLUSH_DATA;
-	store->fua = bdev_fua(dev->local);
+	store->fua = sluice_local_fua(dev);
 	store->only_done = done;
 	/* Asked after the copy was made: what is set from now on is not in it. */
 	if (store->fua && !sluice_map_unflushed(&dev->map)) {

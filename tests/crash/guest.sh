@@ -27,7 +27,7 @@ modprobe -a dm-mod dm-log-writes dm-delay dm-clone
 modprobe null_blk nr_devices=1 gb=1 memory_backed=1 cache_size=64
 peer_mib=10
 
-load() { insmod "${SLUICE_KO:?}" mutant="$1"; }
+load() { insmod "${SLUICE_KO:?}" mutant="$1" "${@:2}"; }
 
 # What a test left that did not end well is still closing.
 unload() {
@@ -67,9 +67,10 @@ unlogged() {
 
 record() { # N MUTANT SEED OPS NAMESPACE_MIB [DELAY [fua]]
 	delay=${6:-0}
-	[ "${7:-}" != fua ] || base=/dev/nullb0
+	local trust=0
+	[ "${7:-}" != fua ] || base=/dev/nullb0 trust=1
 	logged "$1" $(($5 + 4))		# with the tail
-	load "$2"
+	load "$2" stacked_fua="$trust"
 	if timeout $((120 * ${SLUICE_SLACK:-1})) "$tools/crash-record" rec "${OUT:?}/journal-$1.new" "$3" "$4" "$5"; then
 		mv "$OUT/journal-$1.new" "$OUT/journal-$1"
 	else

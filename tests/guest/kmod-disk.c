@@ -379,6 +379,8 @@ static void inv9_flush_beside_own_round(void)
 	dm_remove();
 }
 
+#define STACKED_FUA "/sys/module/sluice/parameters/stacked_fua"
+
 /* Does a copy of the map on the disk say that the block is there? */
 static bool on_medium(uint64_t block)
 {
@@ -426,23 +428,30 @@ static void inv8_page_beside_flush(void)
 	/* On a disk with FUA. */
 	null_create();
 	disk = GONE;
+	sysfs_write(STACKED_FUA, "1");
 	start_bad(&p, "linear");
 	dm_swap(0, total(), "slow-flush");
 	CHECK(!beside_flush(&p, 1, 1));
-	/* That was a write and its flush; the next one is written with FUA. */
-	CHECK(beside_flush(&p, 2, 1));
+	CHECK(!beside_flush(&p, 2, 1));
+	/* Those were writes and their flushes; the next one is written with FUA. */
+	CHECK(beside_flush(&p, 3, 1));
 	/* Beside a fill, which is not. */
-	CHECK(puppet_commit(&p, 10, 1) == 1);
-	CHECK(!beside_flush(&p, 3, 1));
-	CHECK(on_medium(10));
-	/* Of two writes the second one is not, and then none until the next flush. */
-	CHECK(!beside_flush(&p, 4, 2));
-	CHECK(!beside_flush(&p, 6, 1));
-	CHECK(beside_flush(&p, 7, 1));
+	CHECK(puppet_commit(&p, 20, 1) == 1);
+	CHECK(!beside_flush(&p, 4, 1));
+	CHECK(on_medium(20));
+	CHECK(beside_flush(&p, 5, 1));
+	/* Of two writes the second one is not, and then none until two flushes later. */
+	CHECK(!beside_flush(&p, 6, 2));
+	CHECK(!beside_flush(&p, 8, 1));
+	CHECK(!beside_flush(&p, 9, 1));
+	CHECK(beside_flush(&p, 10, 1));
+	/* Not by a disk's word that has others below. */
+	sysfs_write(STACKED_FUA, "0");
+	CHECK(!beside_flush(&p, 11, 1));
 	dm_swap(0, 8, "linear");
 	puppet_stop(&p);
 	reopen(&p);
-	for (uint64_t block = 1; block < 8; block++)
+	for (uint64_t block = 1; block < 12; block++)
 		CHECK(puppet_resident(&p, block));
 	puppet_stop(&p);
 	dm_remove();

@@ -490,10 +490,12 @@ START_TEST(unflushed_until_flushing)
 
 	start(2 * SLUICE_PAGE_BLOCKS);
 	ck_assert(!sluice_map_unflushed(&map));
+	ck_assert(sluice_map_seems_durable(&map));
 	claim(&c, 0, 0xf);
 	c.durable = true;
 	release(&c, 0x7);
 	ck_assert(!sluice_map_unflushed(&map));
+	ck_assert(!sluice_map_seems_durable(&map));
 	ck_assert(sluice_map_any_volatile(&map));
 	/* A claim is not what its record was used for before. */
 	claim(&c, 0, 0x8);
