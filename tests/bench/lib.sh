@@ -53,6 +53,9 @@ hydrated() {
 	die "dm-clone has copied $done_of regions only"
 }
 
+# hydrated_of NAME: regions of a dm-clone that are local, and of how many.
+hydrated_of() { dmsetup status "$1" | cut -d" " -f7; }
+
 # now: NOW is the time in us; without a process of its own, which would cost some ms.
 now() { NOW=${EPOCHREALTIME/./}; }
 
@@ -122,9 +125,9 @@ bench_up() {
 	"$ctl" status >/dev/null
 }
 
-# sluice_up [OPTION]...: deploys to nullb0.
+# sluice_up [OPTION]...: deploys to nullb0, or LOCAL.
 sluice_up() {
-	"$ctl" deploy d --source "nvme-tcp://10.77.0.1/$IMAGE_NQN" --local /dev/nullb0 \
+	"$ctl" deploy d --source "nvme-tcp://10.77.0.1/$IMAGE_NQN" --local "${LOCAL:-/dev/nullb0}" \
 		--size image --format --force "$@" >/dev/null
 }
 
@@ -152,7 +155,7 @@ requests() {
 		--output-format=terse --output=/tmp/fio "${@:4}"
 	IFS=';' read -r IOPS US EACH < <(cut -d';' -f8,40,49,81 /tmp/fio | awk -F';' '{
 		n = $1 + $3
-		printf "%d;%.1f;%.1f\n", n, ($1 * $2 + $3 * $4) / n, 1000000 / n
+		printf "%d;%.1f;%.2f\n", n, ($1 * $2 + $3 * $4) / n, 1000000 / n
 	}')
 }
 

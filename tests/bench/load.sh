@@ -51,7 +51,8 @@ under_load() {
 	result under_load.iops_alone "$who" "$alone"
 	result under_load.iops_kept "$who" "$(awk "BEGIN { print $IOPS / $alone }")"
 	result under_load.p99_ratio "$who" "$(awk "BEGIN { print $P99 / $p99 }")"
-	result under_load.copy_mb_s "$who" $(((FETCHED - before) / (NOW - start)))
+	result under_load.copy_mb_s "$who" \
+		"$(awk "BEGIN { printf \"%.2f\", ($FETCHED - $before) / ($NOW - $start) }")"
 }
 
 sluice_goes() {

@@ -8,18 +8,23 @@
 # shellcheck source=tests/bench/lib.sh
 . "${SLUICE_TOP:?}/tests/bench/lib.sh"
 
-bench_up 64
+bench_up 128
 # What is local has data, and what nobody has written null_blk reads with 600 instructions less.
 dd if=/dev/image of=/dev/nullb2 bs=1M oflag=direct conv=fsync status=none
 
 # Each kind has a part of the image of its own, where nothing is local before; all are
-# behind what the copy reaches meanwhile. Writes are 64 KiB apart, so that none finds a
-# region of dm-clone local that another one has fetched.
+# behind what the copy reaches meanwhile: between blocks that are local it copies in pieces.
+# Writes are 64 KiB apart, so that none finds a region of dm-clone local that another one
+# has fetched.
 
 # The same blocks for the same seed: of a part only some, at random. Where all of it is
 # read the next block is missed every now and then, and read ahead of.
-one() { requests "$1" randread 1 --bs=4k --offset=8M --size=8M --io_size=1M --randseed="$2"; }
-many() { requests "$1" randread 32 --bs=4k --offset=16M --size=16M --io_size=8M --randseed="$2"; }
+one() {
+	requests "$1" randread 1 --bs=4k --offset=72M --size=8M --io_size=1M --randseed="$2" "${@:3}"
+}
+many() {
+	requests "$1" randread 32 --bs=4k --offset=80M --size=16M --io_size=8M --randseed="$2" "${@:3}"
+}
 
 # reads WHO DISK SEED
 reads() {
@@ -30,36 +35,52 @@ reads() {
 	result miss_us.depth32 "$1" "$EACH"
 }
 
-# reads_again WHO DISK SEED: the mean of several passes. One takes some ms at depth 32, of
-# which a chunk of the copy would be much. fio's own loops read other blocks.
-reads_again() {
-	local us='' each=''
-
-	for _ in 1 2 3 4 5 6; do
-		one "$2" "$3"
-		us+=" $US"
-		many "$2" "$3"
-		each+=" $EACH"
-	done
-	result miss_us.depth1 "$1" "$(mean "$us")"
-	result miss_us.depth32 "$1" "$(mean "$each")"
+# keep_logs SEED: what one and many read, over and over. fio's own loops read other blocks.
+keep_logs() {
+	one /dev/nullb2 "$1" --write_iolog=/tmp/one
+	many /dev/nullb2 "$1" --write_iolog=/tmp/many
+	repeated 64 </tmp/one >/tmp/one_again
+	repeated 40 </tmp/many >/tmp/many_again
 }
 
-mean() {
-	awk '{ for (i = 1; i <= NF; i++) sum += $i; printf "%.2f", sum / NF }' <<<"$1"
+# repeated N: a log of fio's without its times, its reads N times.
+repeated() {
+	awk -v n="$1" '
+		$3 == "read" { reads = reads "/dev/disk read " $4 " " $5 "\n" }
+		END {
+			print "fio version 2 iolog\n/dev/disk add\n/dev/disk open"
+			while (n--)
+				printf "%s", reads
+			print "/dev/disk close"
+		}'
+}
+
+# again LOG DEPTH DISK: for a second. Once takes some ms, in which there is a chunk of the copy
+# or none; and a host that has worked for a while is what the second read is for.
+again() {
+	requests "$3" randread "$2" --read_iolog="/tmp/$1_again" --replay_redirect="$3" \
+		--replay_no_stall=1 --runtime=1
+}
+
+# reads_again WHO DISK
+reads_again() {
+	again one 1 "$2"
+	result miss_us.depth1 "$1" "$US"
+	again many 32 "$2"
+	result miss_us.depth32 "$1" "$EACH"
 }
 
 # writes WHO DISK
 writes() {
-	requests "$2" write:60k 1 --bs=4k --offset=32M --size=8M
+	requests "$2" write:60k 1 --bs=4k --offset=96M --size=8M
 	result first_write_us.4k "$1" "$US"
-	requests "$2" write:65024 1 --bs=512 --offset=40M --size=8M
+	requests "$2" write:65024 1 --bs=512 --offset=104M --size=8M
 	result first_write_us.512 "$1" "$US"
 }
 
 # flush_after_write KEY WHO DISK [OPTION]...
 flush_after_write() {
-	flushed "$3" --offset=48M --size=8M "${@:4}"
+	flushed "$3" --offset=112M --size=8M "${@:4}"
 	result "flush_us.$1" "$2" "$FLUSHED"
 }
 
@@ -75,11 +96,18 @@ flushes() {
 	flush_again "$@"
 }
 
+# fast WHO: of what EACH is, what a core makes that is four times as fast: disk and link are
+# four times as slow then, and the time is a fourth.
+fast() {
+	result miss_us.depth32_fast "$1" "$(awk -v each="$EACH" 'BEGIN { print each / 4 }')"
+}
+
 for run in $(seq "$RUNS"); do
+	keep_logs "$run"
 	reads remote "$REMOTE" "$run"
-	reads_again remote_again "$REMOTE" "$run"
+	reads_again remote_again "$REMOTE"
 	reads local_first /dev/nullb2 "$run"
-	reads_again local /dev/nullb2 "$run"
+	reads_again local /dev/nullb2
 	writes local /dev/nullb2
 	flushes local /dev/nullb2
 	for region in 4 64; do
@@ -87,18 +115,42 @@ for run in $(seq "$RUNS"); do
 		[ $region != 4 ] || reads dm_clone /dev/mapper/clone "$run"
 		writes dm_clone_${region}k /dev/mapper/clone
 		flushes dm_clone_${region}k /dev/mapper/clone
-		[ $region != 4 ] || reads_again dm_clone_again /dev/mapper/clone "$run"
+		[ $region != 4 ] || reads_again dm_clone_again /dev/mapper/clone
+		# As Sluice does: it copies meanwhile.
+		if [ $region = 64 ]; then
+			before=$(hydrated_of clone)
+			dmsetup message clone 0 enable_hydration
+			flush_again dm_clone_64k_copies /dev/mapper/clone
+			echo "hydrated $before then $(hydrated_of clone)"
+		fi
 		clone_down
 	done
 	sluice_up --max-rate 4M
 	reads sluice /dev/sluice0 "$run"
 	writes sluice /dev/sluice0
 	flushes sluice /dev/sluice0
-	reads_again sluice_again /dev/sluice0 "$run"
+	reads_again sluice_again /dev/sluice0
 	# The same without the copy: what is left is what a request over local blocks costs.
 	"$ctl" pause d >/dev/null
-	reads_again sluice_again_paused /dev/sluice0 "$run"
+	reads_again sluice_again_paused /dev/sluice0
 	flush_again sluice_paused /dev/sluice0
+	sluice_down
+done
+
+link 2ms 250mbit
+for disk in nullb3 nullb4; do null_disk $disk 136 "${SSD[@]}" completion_nsec=200000; done
+dd if=/dev/image of=/dev/nullb4 bs=1M oflag=direct conv=fsync status=none
+for run in $(seq "$RUNS"); do
+	keep_logs "$run"
+	many "$REMOTE" "$run"
+	fast remote
+	again many 32 /dev/nullb4
+	fast local
+	LOCAL=/dev/nullb3 sluice_up --min-rate 1M --max-rate 1M
+	many /dev/sluice0 "$run"
+	fast sluice
+	again many 32 /dev/sluice0
+	fast sluice_again
 	sluice_down
 done
 daemon_kill TERM || true

@@ -56,19 +56,26 @@ BOUNDS = [
                 for rate in ("1gbit", "unlimited")],
      "sluice / client", ratio("sluice", "client"), ">=", 0.90),
     ("miss_us", ("depth1",), "sluice / remote", ratio("sluice", "remote"), "<=", 1.15),
-    ("miss_us", ("depth32",), "remote / sluice (throughput)", ratio("remote", "sluice"),
-     ">=", 0.95),
-    ("miss_us", ("depth1", "depth32"), "sluice_again / local", ratio("sluice_again", "local"),
-     "<=", 1.05),
+    ("miss_us", ("depth32", "depth32_fast"), "remote / sluice (throughput)",
+     ratio("remote", "sluice"), ">=", 0.95),
+    ("miss_us", ("depth1", "depth32", "depth32_fast"), "sluice_again / local",
+     ratio("sluice_again", "local"), "<=", 1.05),
     ("first_write_us", ("4k",), "sluice / local", ratio("sluice", "local"), "<=", 1.15),
     ("flush_us", ("missing", "resident"), "sluice / local", ratio("sluice", "local"), "<=", 1.5),
     ("flush_us", ("missing", "resident"), "sluice / dm_clone_64k",
      ratio("sluice", "dm_clone_64k"), "<=", 1.0),
+    # Neither copies; both do.
+    ("flush_us", ("resident",), "sluice_paused / dm_clone_64k",
+     ratio("sluice_paused", "dm_clone_64k"), "<=", 1.0),
+    ("flush_us", ("resident",), "sluice / dm_clone_64k_copies",
+     ratio("sluice", "dm_clone_64k_copies"), "<=", 1.0),
     ("copy_mb_s", ("1gbit",), "sluice / min(link, dd)", copy_ratio("1gbit"), ">=", 0.95),
     ("copy_mb_s", ("10gbit",), "sluice / min(link, dd)", copy_ratio("10gbit"), ">=", 0.95),
     ("copy_mb_s", ("unlimited",), "sluice / dd", copy_ratio("unlimited"), ">=", 0.95),
     ("under_load", ("iops_kept",), "sluice", lambda f: f["sluice"], ">=", 0.90),
     ("under_load", ("p99_ratio",), "sluice", lambda f: f["sluice"], "<=", 1.5),
+    ("under_load", ("copy_mb_s",), "sluice / the floor, 4 MiB/s",
+     lambda f: f["sluice"] / 4.194, ">=", 1),
     ("boot", ("login_s",), "sluice / local", ratio("sluice", "local"), "<=", 1.25),
     ("boot", ("login_s",), "sluice_profile / local", ratio("sluice_profile", "local"),
      "<=", 1.10),
@@ -101,7 +108,7 @@ def read_results(path):
 
 def number(value):
     """Short, and whole where it is large."""
-    return round(value) if abs(value) >= 100 else round(value, 3)
+    return round(value) if abs(value) >= 1000 else round(value, 1 if abs(value) >= 100 else 3)
 
 
 def summary(values):
