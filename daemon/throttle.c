@@ -56,8 +56,8 @@
  * The same of its requests a second. What the copy costs it one in a hundred of them bears
  * alone: where all of them are fewer by 3 %, that one takes 1.7 times as long.
  */
-#define WORK_BEARS		1015
-#define WORK_SUFFERS		1040
+#define WORK_BEARS		1010
+#define WORK_SUFFERS		1030
 
 /* Of fewer, chance has too large a part. */
 #define WAITS_LEAST		4
