@@ -46,7 +46,7 @@ static size_t target_line(struct dm_target_spec *spec, uint64_t from, uint64_t n
 
 	spec->sector_start = from;
 	spec->length = n;
-	strcpy(spec->target_type, strcmp(target, "slow-flush") ? target : "delay");
+	strcpy(spec->target_type, strstr(target, "-flush") ? "delay" : target);
 	if (!strcmp(target, "error"))
 		len = sprintf(args, "%s", "");
 	else if (!strcmp(target, "dust"))
@@ -55,6 +55,8 @@ static size_t target_line(struct dm_target_spec *spec, uint64_t from, uint64_t n
 		len = sprintf(args, "%s %llu 0 %s %llu 20", disk, f, disk, f);
 	else if (!strcmp(target, "slow-flush"))
 		len = sprintf(args, "%s %llu 0 %s %llu 0 %s %llu 1000", disk, f, disk, f, disk, f);
+	else if (!strcmp(target, "held-flush"))
+		len = sprintf(args, "%s %llu 0 %s %llu 0 %s %llu 3600000", disk, f, disk, f, disk, f);
 	else if (!strcmp(target, "flakey"))
 		/* Down for ever. */
 		len = sprintf(args, "%s %llu 0 3600 1 error_writes", disk, f);

@@ -39,8 +39,9 @@ bool left_out(void);
 
 /*
  * Sectors [from, from + n) become target: linear, error, delay (writes take 20 ms),
- * slow-flush (a flush of the whole disk takes 1 s), dust (nothing bad yet), striped (in
- * chunks of 32 KiB), or flakey, which fails all writes and each flush of the whole disk.
+ * slow-flush (a flush of the whole disk takes 1 s), held-flush (until the next swap), dust
+ * (nothing bad yet), striped (in chunks of 32 KiB), or flakey, which fails all writes and
+ * each flush of the whole disk.
  */
 void dm_create(uint64_t from, uint64_t n, const char *target);
 /* The same, live. What is under way meets the old table. */
