@@ -40,21 +40,21 @@ dm_gone() {
 # sectors DEVICE
 sectors() { blockdev --getsz "$1"; }
 
+# hydrated_of NAME: regions of a dm-clone that are local, and of how many.
+hydrated_of() { dmsetup status "$1" | cut -d' ' -f7; }
+
 # hydrated NAME: all of a dm-clone is local.
 hydrated() {
 	local done_of
 
 	dmsetup message "$1" 0 enable_hydration
 	for _ in $(seq 3000); do
-		done_of=$(dmsetup status "$1" | cut -d' ' -f7)
+		done_of=$(hydrated_of "$1")
 		[ "${done_of%/*}" != "${done_of#*/}" ] || return 0
 		sleep 0.1
 	done
 	die "dm-clone has copied $done_of regions only"
 }
-
-# hydrated_of NAME: regions of a dm-clone that are local, and of how many.
-hydrated_of() { dmsetup status "$1" | cut -d" " -f7; }
 
 # now: NOW is the time in us; without a process of its own, which would cost some ms.
 now() { NOW=${EPOCHREALTIME/./}; }

@@ -103,18 +103,15 @@ static void pick(struct host *host, uint64_t align, uint64_t *sector, uint64_t *
 	*sector = first + crash_draw(&host->random, (n - *sectors) / align) * align;
 }
 
-static void host_write(struct host *host, enum crash_kind kind, uint64_t align)
+static void write_at(struct host *host, enum crash_kind kind, uint64_t sector, uint64_t sectors)
 {
-	uint64_t sector, sectors;
+	size_t bytes = sectors * 512;
 	struct crash_op *op;
-	size_t bytes;
 	int res;
 
-	pick(host, align, &sector, &sectors);
 	if (kind == CRASH_FUA)
 		pthread_mutex_lock(&flush_lock);
 	op = begin(kind, sector, sectors);
-	bytes = sectors * 512;
 	host_fill(host->buf, sector * 512, bytes, op->id);
 	if (kind == CRASH_FUA)
 		res = write_fua(host->fd, host->buf, bytes, sector * 512);
@@ -123,6 +120,14 @@ static void host_write(struct host *host, enum crash_kind kind, uint64_t align)
 	end(op, res == (int)bytes);
 	if (kind == CRASH_FUA)
 		pthread_mutex_unlock(&flush_lock);
+}
+
+static void host_write(struct host *host, enum crash_kind kind, uint64_t align)
+{
+	uint64_t sector, sectors;
+
+	pick(host, align, &sector, &sectors);
+	write_at(host, kind, sector, sectors);
 }
 
 static void host_range(struct host *host, enum crash_kind kind, unsigned long request)
@@ -232,12 +237,9 @@ static void commits(unsigned int number)
 
 	for (int i = 0; i < COMMITS; i++) {
 		uint64_t sector, sectors;
-		struct crash_op *op;
 
 		pick(&host, 8, &sector, &sectors);
-		op = begin(CRASH_WRITE, sector, 8);
-		host_fill(host.buf, sector * 512, BLK, op->id);
-		end(op, pwrite(host.fd, host.buf, BLK, sector * 512) == BLK);
+		write_at(&host, CRASH_WRITE, sector, BLK / 512);
 		/* Sometimes there is more to be made durable. */
 		if (!crash_draw(&host.random, 4))
 			copy(&host.random, 1);

@@ -62,10 +62,10 @@ mutants=(
 jobs=()
 recordings=$(((states + most - 1) / most))
 [ "$recordings" -ge 2 ] || recordings=2
+fua=(fua '')
 for ((i = 0; i < recordings; i++)); do
 	# One in four with a namespace of two map pages, which is never complete; one in
 	# three on a slow disk; every other one on a disk with FUA.
-	fua=(fua '')
 	jobs+=("record 0 $((seed + i)) 1200 $((i % 4 == 1 ? 130 : 10)) $((i % 3 == 2 ? 4 : 0)) ${fua[i % 2]}")
 done
 for m in "${mutants[@]}"; do

@@ -53,10 +53,9 @@ static size_t target_line(struct dm_target_spec *spec, uint64_t from, uint64_t n
 		len = sprintf(args, "%s %llu %u", disk, f, BLK);
 	else if (!strcmp(target, "delay"))
 		len = sprintf(args, "%s %llu 0 %s %llu 20", disk, f, disk, f);
-	else if (!strcmp(target, "slow-flush"))
-		len = sprintf(args, "%s %llu 0 %s %llu 0 %s %llu 1000", disk, f, disk, f, disk, f);
-	else if (!strcmp(target, "held-flush"))
-		len = sprintf(args, "%s %llu 0 %s %llu 0 %s %llu 3600000", disk, f, disk, f, disk, f);
+	else if (strstr(target, "-flush"))
+		len = sprintf(args, "%s %llu 0 %s %llu 0 %s %llu %u", disk, f, disk, f, disk, f,
+			      strcmp(target, "held-flush") ? 1000 : 3600000);
 	else if (!strcmp(target, "flakey"))
 		/* Down for ever. */
 		len = sprintf(args, "%s %llu 0 3600 1 error_writes", disk, f);
