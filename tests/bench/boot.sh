@@ -3,7 +3,7 @@
 # shellcheck disable=SC2016 # orders to the card are expanded there
 # boot.sh DIR: how soon after power-on a host has its login prompt, in the lab of two
 # machines: an image of 2 GiB behind a link of 20 MB/s, one card, arms one after the other
-# and again, each from a fresh local disk. Appends to DIR/results. RUNS (3).
+# and again, each from a fresh local disk. Appends to DIR/results. RUNS (5).
 #
 #	local		the image is on the card's disk, which nvmet exports without Sluice
 #	remote		nvmet exports the network's namespace, of which nothing is copied
@@ -21,7 +21,7 @@ LAB_NIC_CPUS=${LAB_NIC_CPUS:-1} LAB_NIC_MIB=1536
 cd "$SLUICE_TOP"
 
 exec {idle}<> <(:)
-runs=${RUNS:-3} limit=$SLUICE_BOOT_TIMEOUT
+runs=${RUNS:-5} limit=$SLUICE_BOOT_TIMEOUT
 results=$1/results
 image=$(tests/image/build.sh)
 kernel=$(tests/vm/kernel.sh plain)

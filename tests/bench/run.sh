@@ -3,7 +3,7 @@
 # run.sh [GROUP]...: what Sluice costs beside its alternatives, each group in a guest
 # of its own, the group boot in the lab: build/bench/bench.json, a plot of each key, and
 # one table. A bound that is missed is shown and no failure. RUNS=N: how often what is
-# repeated is (5; boots, of minutes each, 3).
+# repeated is (5).
 
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/../vm/lib.sh"

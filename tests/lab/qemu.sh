@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# qemu.sh: print the path of a command that runs the newer QEMU the host machine
-# needs (vfio-user-pci came with 10.1), unpacking it into the cache first if it
+# qemu.sh: print the path of a command that runs the newer QEMU the lab's machines
+# need (vfio-user-pci came with 10.1), unpacking it into the cache first if it
 # is not there.
 #
 # The packages come from Debian's newer suites and are only unpacked: nothing of
