@@ -22,26 +22,6 @@ requests_of() {
 		--time_based --ramp_time=100ms --runtime="$3ms" --output-format=terse --output=/tmp/fio
 }
 
-# How many requests the disk has had.
-had() {
-	local stat
-	read -ra stat </sys/block/nullb0/stat
-	HAD=$((stat[0] + stat[4]))
-}
-
-# For profile.sh: what runs is counted once it is steady.
-profiled() {
-	local before
-
-	had
-	before=$HAD
-	while [ $((HAD - before)) -lt 5000 ]; do
-		sleep 0.01
-		had
-	done
-	"$MARK" 150
-}
-
 # measure WHO DEVICE
 measure() {
 	local who=$1 rw iops
@@ -49,7 +29,7 @@ measure() {
 	[ ${#only[@]} = 0 ] || [[ " ${only[*]} " = *" $who "* ]] || return 0
 	for rw in randread randwrite; do
 		requests_of $rw "$2" 400 &
-		[ -z "${MARK:-}" ] || profiled
+		[ -z "${MARK:-}" ] || profiled nullb0 5000 150
 		wait $!
 		case $rw in
 		randread) iops=$(cut -d';' -f8 /tmp/fio) ;;

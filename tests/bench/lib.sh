@@ -96,6 +96,20 @@ copied() {
 	RATE=$(((WRITTEN - first) / (NOW - start)))
 }
 
+# For profile.sh: what runs is counted once DISK has had so many requests more, and is steady.
+# profiled DISK REQUESTS MS
+profiled() {
+	local stat had=-1 first=0
+
+	until [ $((had - first)) -ge "$2" ]; do
+		read -ra stat <"/sys/block/$1/stat"
+		[ $had != -1 ] || first=$((stat[0] + stat[4]))
+		had=$((stat[0] + stat[4]))
+		sleep 0.01
+	done
+	"$MARK" "$3"
+}
+
 # An SSD: 50 us a command, with a cache that flushes cost as much again.
 SSD=(memory_backed=1 cache_size=64 irqmode=2 completion_nsec=50000)
 

@@ -102,6 +102,27 @@ fast() {
 	result miss_us.depth32_fast "$1" "$(awk -v each="$EACH" 'BEGIN { print each / 4 }')"
 }
 
+# by_profile WHO DISK MS COMMAND...: which makes requests; DISK is one that has them all.
+by_profile() {
+	("${@:4}" && result miss_us.depth32 "$1" "$EACH") &
+	profiled "$2" 300 "$3"
+	wait $!
+}
+
+# For profile.sh: where the instructions of a missing block go that is one of many, beside
+# those of a remote read and of a local write. Nothing is copied meanwhile.
+if [ -n "${MARK:-}" ]; then
+	"$MARK" 0
+	by_profile remote image 80 many "$REMOTE" 1
+	by_profile local_write nullb2 15 requests /dev/nullb2 randwrite 32 --bs=4k --size=16M
+	sluice_up --paused
+	by_profile sluice image 80 many /dev/sluice0 1
+	cat /proc/kallsyms >"$OUT/kallsyms"
+	sluice_down
+	daemon_kill TERM || true
+	exit
+fi
+
 for run in $(seq "$RUNS"); do
 	keep_logs "$run"
 	reads remote "$REMOTE" "$run"

@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# profile.sh [WHO]...: where the instructions of the group "cost" go: a table of kernel
-# functions, a column for each of WHO (raw and the two of Sluice), instructions a request.
-# In build/bench/profile/.
+# profile.sh [cost [WHO]... | miss]: where the instructions of a request go: tables of modules
+# and of kernel functions. Of the group "cost" a column for each of WHO (raw and the two of
+# Sluice); of "miss", at depth 32, a remote read, a local write, and a missing block, which
+# takes both. In build/bench/profile/.
 
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/../vm/lib.sh"
 cd "$SLUICE_TOP"
-[ $# != 0 ] || set -- raw sluice_resident sluice_complete
+group=${1:-cost}
+shift $(($# != 0))
+[ "$group" = miss ] || [ $# != 0 ] || set -- raw sluice_resident sluice_complete
+[ "$group" != miss ] || random_image build/tests/random-64.img
 kernel=$(tests/vm/kernel.sh plain)
 make -s user guest-tools profile-tools >&2
 make -s module KERNEL="$kernel/build" KMOD_DIR=build/kmod-plain >&2
@@ -16,8 +20,9 @@ rm -rf "$out"
 mkdir -p "$out"
 # The plugin's interface is that of Debian 12's QEMU.
 QEMU=/usr/bin/qemu-system-x86_64 tests/vm/guest.sh --icount --out "$out" --timeout 900 \
+	--memory 2048 --qemu "-cpu max,-la57,-erms,-fsrm" \
 	--env SLUICE_KO="$SLUICE_TOP/build/kmod-plain/sluice.ko" \
 	--env MARK="$SLUICE_TOP/build/tests/insnprof-mark" \
 	--qemu "-plugin $SLUICE_TOP/build/tests/insnprof.so,out=$out/blocks" \
-	tests/bench/cost.sh "$@" >&2
+	"tests/bench/$group.sh" "$@" >&2
 tests/bench/profile.py "$out"

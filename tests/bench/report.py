@@ -60,6 +60,9 @@ BOUNDS = [
      ratio("remote", "sluice"), ">=", 0.95),
     ("miss_us", ("depth1", "depth32", "depth32_fast"), "sluice_again / local",
      ratio("sluice_again", "local"), "<=", 1.05),
+    # What the request itself costs: nobody's copy is on the one processor.
+    ("miss_us", ("depth1", "depth32"), "sluice_again_paused / local",
+     ratio("sluice_again_paused", "local"), "<=", 1.05),
     ("first_write_us", ("4k",), "sluice / local", ratio("sluice", "local"), "<=", 1.15),
     ("flush_us", ("missing", "resident"), "sluice / local", ratio("sluice", "local"), "<=", 1.5),
     ("flush_us", ("missing", "resident"), "sluice / dm_clone_64k",
