@@ -22,6 +22,8 @@ measure() {
 	local rw depth run
 	lab_host_on "$image" wire
 	lab_host_wait login 240 >/dev/null
+	# Behind the prompt services still start, on the processor that is to make requests.
+	lab_host_run 120 'systemctl is-system-running --wait; sleep 5' >/dev/null || true
 	lab_host_run 30 'for c in /sys/class/nvme/nvme*; do
 		[ "$(cat $c/device/device)" = 0x51ce ] && disk=/dev/${c##*/}n1; done; ls $disk' ||
 		die "the host does not see the disk behind the wire"
