@@ -96,17 +96,22 @@ copied() {
 	RATE=$(((WRITTEN - first) / (NOW - start)))
 }
 
+# had DISK: HAD are the requests it has had so far.
+had() {
+	local stat
+
+	read -ra stat <"/sys/block/$1/stat"
+	HAD=$((stat[0] + stat[4]))
+}
+
 # For profile.sh: what runs is counted once DISK has had so many requests more, and is steady.
 # profiled DISK REQUESTS MS
 profiled() {
-	local stat had=-1 first=0
+	local end
 
-	until [ $((had - first)) -ge "$2" ]; do
-		read -ra stat <"/sys/block/$1/stat"
-		[ $had != -1 ] || first=$((stat[0] + stat[4]))
-		had=$((stat[0] + stat[4]))
-		sleep 0.01
-	done
+	had "$1"
+	end=$((HAD + $2))
+	until had "$1" && [ "$HAD" -ge $end ]; do nap 0.01; done
 	"$MARK" "$3"
 }
 

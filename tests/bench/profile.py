@@ -49,7 +49,8 @@ def module_of(function):
 def by_module(profile):
     modules = {}
     for function, n in profile.items():
-        modules[module_of(function)] = modules.get(module_of(function), 0) + n
+        module = module_of(function)
+        modules[module] = modules.get(module, 0) + n
     return modules
 
 

@@ -10,8 +10,11 @@
 cd "$SLUICE_TOP"
 group=${1:-cost}
 shift $(($# != 0))
-[ "$group" = miss ] || [ $# != 0 ] || set -- raw sluice_resident sluice_complete
-[ "$group" != miss ] || random_image build/tests/random-64.img
+case $group in
+cost) [ $# != 0 ] || set -- raw sluice_resident sluice_complete ;;
+miss) random_image build/tests/random-64.img ;;
+*) die "there is no profile of $group; it is cost or miss" ;;
+esac
 kernel=$(tests/vm/kernel.sh plain)
 make -s user guest-tools profile-tools >&2
 make -s module KERNEL="$kernel/build" KMOD_DIR=build/kmod-plain >&2
@@ -20,7 +23,7 @@ rm -rf "$out"
 mkdir -p "$out"
 # The plugin's interface is that of Debian 12's QEMU.
 QEMU=/usr/bin/qemu-system-x86_64 tests/vm/guest.sh --icount --out "$out" --timeout 900 \
-	--memory 2048 --qemu "-cpu max,-la57,-erms,-fsrm" \
+	--memory 2048 \
 	--env SLUICE_KO="$SLUICE_TOP/build/kmod-plain/sluice.ko" \
 	--env MARK="$SLUICE_TOP/build/tests/insnprof-mark" \
 	--qemu "-plugin $SLUICE_TOP/build/tests/insnprof.so,out=$out/blocks" \

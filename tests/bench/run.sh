@@ -35,9 +35,7 @@ guest() {
 		--env SLUICE_KO="$SLUICE_TOP/build/kmod-plain/sluice.ko" "tests/bench/${out##*/}.sh"
 }
 
-# A processor whose string instructions count by the word, which is what copying costs
-# real ones; by the byte copies would hide all else.
-virtual=(guest --icount --memory 2048 --qemu "-cpu max,-la57,-erms,-fsrm")
+virtual=(guest --icount --memory 2048)
 # The first, as it is the one that the rest of the machine disturbs.
 group boot tests/bench/boot.sh
 group cost "${virtual[@]}"

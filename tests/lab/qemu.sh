@@ -35,10 +35,11 @@ wrapper() {
 
 # shellcheck disable=SC2317 # called by with_lock
 unpack() {
-	local tmp mirror
+	local mirror
 	[ -e "$root/done" ] && return
 	mirror=$(debian_mirror)
 	tmp=$(mktemp -d "$SLUICE_CACHE/qemu.XXXXXX")
+	trap 'rm -rf "$tmp"' EXIT
 	say "lab: unpacking a newer QEMU (half a minute, once)"
 	mmdebstrap --quiet --variant=extract --mode=root \
 		--keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
@@ -47,13 +48,12 @@ unpack() {
 		--include=qemu-system-x86,seabios \
 		"$SUITE" "$tmp/root" \
 		"deb $mirror $SUITE main" "deb $mirror $SUITE-backports main" >"$tmp/log" 2>&1 ||
-		{ tail -20 "$tmp/log" >&2; rm -rf "$tmp"; die "no QEMU could be unpacked from $SUITE-backports"; }
+		{ tail -20 "$tmp/log" >&2; die "no QEMU could be unpacked from $SUITE-backports"; }
 	wrapper "$tmp/root" >"$tmp/root/qemu"
 	chmod 755 "$tmp/root/qemu"
 	touch "$tmp/root/done"
 	rm -rf "$root"
 	mv "$tmp/root" "$root"
-	rm -rf "$tmp"
 	"$root/qemu" -device vfio-user-pci,help >/dev/null ||
 		{ rm -rf "$root"; die "the QEMU of $SUITE-backports has no vfio-user-pci"; }
 }
