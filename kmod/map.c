@@ -77,17 +77,16 @@ void sluice_map_load_page(struct sluice_map *map, u64 page, const u64 *words)
 	}
 }
 
-bool sluice_map_resident(const struct sluice_map *map, u64 block, u64 blocks)
+bool sluice_map_resident_across(const struct sluice_map *map, u64 block, u64 last)
 {
-	u64 end = block + blocks - 1, region = sluice_region(block), last = sluice_region(end);
+	u64 region = sluice_region(block), end = sluice_region(last);
 	u64 mask = ~0ULL << block % SLUICE_REGION_BLOCKS;
 
-	/* Not by sluice_region_mask(): every host request comes here. */
-	for (; region < last; region++, mask = ~0ULL)
+	for (; region < end; region++, mask = ~0ULL)
 		/* Acquire: the data below a set bit was written before. */
 		if (mask & ~smp_load_acquire(&map->words[region]))
 			return false;
-	mask &= ~0ULL >> (SLUICE_REGION_BLOCKS - 1 - end % SLUICE_REGION_BLOCKS);
+	mask &= ~0ULL >> (SLUICE_REGION_BLOCKS - 1 - last % SLUICE_REGION_BLOCKS);
 	/* Acquire: as above. */
 	return !(mask & ~smp_load_acquire(&map->words[region]));
 }

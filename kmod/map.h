@@ -77,9 +77,6 @@ void sluice_map_destroy(struct sluice_map *map);
 /* Puts a page read from media in place. Before anything else uses the map. */
 void sluice_map_load_page(struct sluice_map *map, u64 page, const u64 *words);
 
-/* All blocks of the extent resident? Lock-free, any context; blocks > 0. */
-bool sluice_map_resident(const struct sluice_map *map, u64 block, u64 blocks);
-
 /*
  * Length of the run from block, at most blocks long, that is all resident
  * (*resident true) or all missing. Lock-free, any context; blocks > 0.
@@ -154,6 +151,26 @@ static inline u64 sluice_region_mask(u64 region, u64 block, u64 blocks)
 	if (!blocks || end < first || block > last)
 		return 0;
 	return GENMASK_ULL((end < last ? end : last) - first, (block > first ? block : first) - first);
+}
+
+/* The same of blocks of more than one region, up to and with last. */
+bool sluice_map_resident_across(const struct sluice_map *map, u64 block, u64 last);
+
+/*
+ * All blocks of the extent resident? Lock-free, any context; blocks > 0. Every host
+ * request comes here, and most are of one region: inline, and not by
+ * sluice_region_mask(), which tells an empty mask from a full one.
+ */
+static inline bool sluice_map_resident(const struct sluice_map *map, u64 block, u64 blocks)
+{
+	u64 last = block + blocks - 1, region = sluice_region(block), mask;
+
+	if (region != sluice_region(last))
+		return sluice_map_resident_across(map, block, last);
+	mask = ~0ULL << block % SLUICE_REGION_BLOCKS &
+	       ~0ULL >> (SLUICE_REGION_BLOCKS - 1 - last % SLUICE_REGION_BLOCKS);
+	/* Acquire: the data below a set bit was written before. */
+	return !(mask & ~smp_load_acquire(&map->words[region]));
 }
 
 #endif /* SLUICE_MAP_H */

@@ -221,7 +221,8 @@ void sluice_defer_local_work(struct work_struct *work)
 	resume_deferred(dev, &dev->deferred_local);
 }
 
-static void slow_path(struct sluice_device *dev, struct bio *bio)
+/* Not inline: the fast path then needs no stack of its own. */
+static noinline void slow_path(struct sluice_device *dev, struct bio *bio)
 {
 	if (unlikely(!supported(bio))) {
 		end_bio(bio, BLK_STS_NOTSUPP);
@@ -259,10 +260,18 @@ static void slow_path(struct sluice_device *dev, struct bio *bio)
 	sluice_request_resume(dev, bio);
 }
 
+/* Has blocks, and once these are resident is nothing but the local disk's. */
+static bool plain(const struct bio *bio)
+{
+	const blk_opf_t special = (REQ_OP_MASK & ~(__force blk_opf_t)REQ_OP_WRITE) |
+				  REQ_PREFLUSH | REQ_FUA;
+
+	return !(bio->bi_opf & special) && bio_sectors(bio);
+}
+
 void sluice_submit_bio(struct bio *bio)
 {
 	struct sluice_device *dev = bio->bi_bdev->bd_disk->private_data;
-	u64 blocks;
 
 	/* Pairs with the completion: from then on the map is not looked at. */
 	if (likely(smp_load_acquire(&dev->complete))) {
@@ -270,10 +279,10 @@ void sluice_submit_bio(struct bio *bio)
 		return;
 	}
 	this_cpu_inc(*dev->host_seq);
-	blocks = sluice_bio_blocks(bio);
-	if (likely(blocks && !(bio->bi_opf & (REQ_PREFLUSH | REQ_FUA)) &&
-		   sluice_map_resident(&dev->map, sluice_bio_first_block(bio), blocks) &&
-		   (!op_is_write(bio_op(bio)) || !write_through(dev)) && supported(bio))) {
+	if (likely(plain(bio) &&
+		   sluice_map_resident(&dev->map, sluice_bio_first_block(bio),
+				       sluice_bio_blocks(bio)) &&
+		   (!op_is_write(bio->bi_opf) || !write_through(dev)))) {
 		remap(dev, bio);
 		return;
 	}
