@@ -8,14 +8,15 @@
 # shellcheck source=tests/bench/lib.sh
 . "${SLUICE_TOP:?}/tests/bench/lib.sh"
 
-bench_up 128
+bench_up 192
 # What is local has data, and what nobody has written null_blk reads with 600 instructions less.
 dd if=/dev/image of=/dev/nullb2 bs=1M oflag=direct conv=fsync status=none
 
 # Each kind has a part of the image of its own, where nothing is local before; all are
 # behind what the copy reaches meanwhile: between blocks that are local it copies in pieces.
 # Writes are 64 KiB apart, so that none finds a region of dm-clone local that another one
-# has fetched.
+# has fetched. Of 4 KiB there are 1024: 128 take 8 ms, in which there is a chunk of the copy,
+# which makes them a sixth longer, or there is none.
 
 # The same blocks for the same seed: of a part only some, at random. Where all of it is
 # read the next block is missed every now and then, and read ahead of.
@@ -70,9 +71,13 @@ reads_again() {
 	result miss_us.depth32 "$1" "$EACH"
 }
 
+# Writes begin with nothing in the disk's cache: to empty it of what was read before takes
+# null_blk up to 16 ms, and whoever writes meanwhile would have them.
+
 # writes WHO DISK
 writes() {
-	requests "$2" write:60k 1 --bs=4k --offset=96M --size=8M
+	sync "$2"
+	requests "$2" write:60k 1 --bs=4k --offset=128M --size=64M
 	result first_write_us.4k "$1" "$US"
 	requests "$2" write:65024 1 --bs=512 --offset=104M --size=8M
 	result first_write_us.512 "$1" "$US"
@@ -92,6 +97,7 @@ flush_again() {
 
 # flushes WHO DISK: with writes to what was missing, and to the same blocks again.
 flushes() {
+	sync "$2"
 	flush_after_write missing "$@"
 	flush_again "$@"
 }
@@ -109,14 +115,29 @@ by_profile() {
 	wait $!
 }
 
-# For profile.sh: where the instructions of a missing block go that is one of many, beside
-# those of a remote read and of a local write. Nothing is copied meanwhile.
+# For profile.sh, at depth 32. miss: where the instructions of a missing block go, beside
+# those of a remote read and of a local write; nothing is copied meanwhile. again: those of
+# a block that is local, beside the same of the disk.
 if [ -n "${MARK:-}" ]; then
 	"$MARK" 0
-	by_profile remote image 80 many "$REMOTE" 1
-	by_profile local_write nullb2 15 requests /dev/nullb2 randwrite 32 --bs=4k --size=16M
-	sluice_up --paused
-	by_profile sluice image 80 many /dev/sluice0 1
+	case $1 in
+	miss)
+		by_profile remote image 80 many "$REMOTE" 1
+		by_profile local_write nullb2 15 requests /dev/nullb2 randwrite 32 --bs=4k --size=16M
+		sluice_up --paused
+		by_profile sluice image 80 many /dev/sluice0 1
+		;;
+	again)
+		keep_logs 1
+		by_profile local nullb2 800 again many 32 /dev/nullb2
+		sluice_up --max-rate 4M
+		many /dev/sluice0 1
+		"$ctl" pause d >/dev/null
+		by_profile sluice_again_paused nullb0 800 again many 32 /dev/sluice0
+		"$ctl" resume d >/dev/null
+		by_profile sluice_again nullb0 800 again many 32 /dev/sluice0
+		;;
+	esac
 	cat /proc/kallsyms >"$OUT/kallsyms"
 	sluice_down
 	daemon_kill TERM || true
@@ -159,7 +180,7 @@ for run in $(seq "$RUNS"); do
 done
 
 link 2ms 250mbit
-for disk in nullb3 nullb4; do null_disk $disk 136 "${SSD[@]}" completion_nsec=200000; done
+for disk in nullb3 nullb4; do null_disk $disk 200 "${SSD[@]}" completion_nsec=200000; done
 dd if=/dev/image of=/dev/nullb4 bs=1M oflag=direct conv=fsync status=none
 for run in $(seq "$RUNS"); do
 	keep_logs "$run"

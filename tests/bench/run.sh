@@ -39,7 +39,7 @@ virtual=(guest --icount --memory 2048)
 # The first, as it is the one that the rest of the machine disturbs.
 group boot tests/bench/boot.sh
 group cost "${virtual[@]}"
-group miss "${virtual[@]}"
+group miss "${virtual[@]}" --memory 3072
 group copy "${virtual[@]}"
 group load "${virtual[@]}"
 group source "${virtual[@]}"
