@@ -11,15 +11,17 @@ passed=0 failed=0
 started=$SECONDS
 steps=()
 
-# run NAME COMMAND...: what it said is shown once it has ended.
+# run NAME COMMAND...: what it said is shown once it has ended, and what it took.
 run() {
-	local name=$1 log=build/check/$1.log status=0 t=$SECONDS
+	local name=$1 log=build/check/$1.log time=build/check/$1.time status=0 took
+	local TIMEFORMAT='%0R %0U %0S'
 	shift
-	"$@" >"$log" 2>&1 || status=$?
+	{ time "$@" >"$log" 2>&1; } 2>"$time" || status=$?
 	echo "$status" >"build/check/$name.status"
+	took=$(awk 'END { printf "%d s, %d of processor", $1, $2 + $3 }' "$time")
 	# At once, as others run beside it.
 	say "$(sed "s/^/   /" "$log"
-		echo "== $name: $([ "$status" = 0 ] && echo ok || echo FAILED) after $((SECONDS - t)) s")"
+		echo "== $name: $([ "$status" = 0 ] && echo ok || echo FAILED) after $took")"
 }
 
 step() { # NAME COMMAND...
