@@ -153,7 +153,7 @@ static inline u64 sluice_region_mask(u64 region, u64 block, u64 blocks)
 	return GENMASK_ULL((end < last ? end : last) - first, (block > first ? block : first) - first);
 }
 
-/* The same of blocks of more than one region, up to and with last. */
+/* Of sluice_map_resident(): blocks of more than one region, up to and with last. */
 bool sluice_map_resident_across(const struct sluice_map *map, u64 block, u64 last);
 
 /*

@@ -199,9 +199,8 @@ lab_host_on() {
 	rm -f "$lab_tmp"/{serial,monitor} "$out/console"
 	ln -sfn "$lab_tmp/serial" "$out/serial"
 	: >"$out/phases"
-	# The processor is that of guest.sh.
 	setpriv --pdeathsig KILL "$lab_qemu" -nodefaults -no-user-config -display none \
-		-machine q35,memory-backend=ram -accel tcg,thread=multi -cpu max,-la57,-erms,-fsrm \
+		-machine q35,memory-backend=ram -accel tcg,thread=multi -cpu "$emulated_cpu" \
 		-smp "$LAB_HOST_CPUS" -m "$LAB_HOST_MIB" \
 		-object "memory-backend-file,id=ram,size=${LAB_HOST_MIB}M,mem-path=$lab_ram/host,share=on" \
 		-drive "if=pflash,format=raw,readonly=on,file=$firmware/OVMF_CODE_4M.fd" \

@@ -79,9 +79,7 @@ arm64-*)
 	image=$kdir/Image bin=$SLUICE_TOP/build/arm64 console=ttyAMA0 slack=2
 	;;
 *)
-	# Copies by the word: an emulated string instruction takes its time for each byte, and
-	# where instructions count they would hide all else.
-	machine=("${QEMU:-qemu-system-x86_64}" -machine q35 -cpu "max,-la57,-erms,-fsrm")
+	machine=("${QEMU:-qemu-system-x86_64}" -machine q35 -cpu "$emulated_cpu")
 	root='' busybox=$(command -v busybox) || die "busybox-static is missing; run tests/vm/deps.sh"
 	image=$kdir/bzImage bin=$SLUICE_TOP/build console=ttyS0 slack=1
 	append+=' no_timer_check tsc=nowatchdog'
