@@ -130,7 +130,7 @@ if [ -n "${MARK:-}" ]; then
 	again)
 		keep_logs 1
 		by_profile local nullb2 800 again many 32 /dev/nullb2
-		sluice_up --max-rate 4M
+		sluice_up --max-rate 2M
 		many /dev/sluice0 1
 		"$ctl" pause d >/dev/null
 		by_profile sluice_again_paused nullb0 800 again many 32 /dev/sluice0
@@ -167,7 +167,7 @@ for run in $(seq "$RUNS"); do
 		fi
 		clone_down
 	done
-	sluice_up --max-rate 4M
+	sluice_up --max-rate 2M
 	reads sluice /dev/sluice0 "$run"
 	writes sluice /dev/sluice0
 	flushes sluice /dev/sluice0
@@ -188,7 +188,7 @@ for run in $(seq "$RUNS"); do
 	fast remote
 	again many 32 /dev/nullb4
 	fast local
-	LOCAL=/dev/nullb3 sluice_up --min-rate 1M --max-rate 1M
+	LOCAL=/dev/nullb3 sluice_up --min-rate 512K --max-rate 512K
 	many /dev/sluice0 "$run"
 	fast sluice
 	again many 32 /dev/sluice0
