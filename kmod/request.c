@@ -252,9 +252,17 @@ static noinline void slow_path(struct sluice_device *dev, struct bio *bio)
 		bio_endio(bio);
 		return;
 	}
-	/* A miss, or a write that needs memory of ours: the caller may sleep, we not. */
+	/*
+	 * A miss, or a write that needs memory of ours: the caller may sleep, we not.
+	 * Discards of what is resident need none.
+	 */
 	if (bio->bi_opf & REQ_NOWAIT) {
-		bio_wouldblock_error(bio);
+		if (!(bio->bi_opf & REQ_FUA) && !write_through(dev) &&
+		    sluice_map_resident(&dev->map, sluice_bio_first_block(bio),
+					sluice_bio_blocks(bio)))
+			remap(dev, bio);
+		else
+			bio_wouldblock_error(bio);
 		return;
 	}
 	sluice_request_resume(dev, bio);

@@ -413,6 +413,53 @@ static void nowait(void)
 	puppet_stop(&p);
 }
 
+/* As <linux/blkdev.h> since 6.12; the range is where other commands have an address. */
+#define URING_DISCARD _IO(0x12, 0)
+
+static int uring_discard(struct puppet *p, uint64_t off, uint64_t len)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&p->uring);
+	struct io_uring_cqe *cqe;
+	int res;
+
+	CHECK(sqe);
+	memset(sqe, 0, 2 * sizeof(*sqe));
+	sqe->opcode = IORING_OP_URING_CMD;
+	sqe->fd = p->dev;
+	sqe->cmd_op = URING_DISCARD;
+	sqe->addr = off;
+	sqe->addr3 = len;
+	CHECK(io_uring_submit(&p->uring) == 1);
+	CHECK(!io_uring_wait_cqe(&p->uring, &cqe));
+	res = cqe->res;
+	io_uring_cqe_seen(&p->uring, cqe);
+	return res;
+}
+
+/* The kernel asks without waiting first, and where it is told to, once more. */
+static void nowait_discard(void)
+{
+	struct puppet p;
+	uint64_t asked;
+	int res;
+
+	puppet_init(&p, disk, IMAGE);
+	puppet_start(&p);
+	CHECK(puppet_commit(&p, 8, 16) == 16);
+	asked = puppet_stat(&p).host_seq;
+	res = uring_discard(&p, 8 * BLK, 8 * BLK);
+	if (res != -EOPNOTSUPP && res != -EINVAL) {
+		CHECK(!res && puppet_stat(&p).host_seq == asked + 1);
+		/* Missing, and half of each. */
+		CHECK(!uring_discard(&p, 64 * BLK, 8 * BLK));
+		CHECK(puppet_stat(&p).host_seq == asked + 3);
+		CHECK(!uring_discard(&p, 20 * BLK, 8 * BLK));
+		CHECK(puppet_stat(&p).host_seq == asked + 5);
+		CHECK(puppet_resident(&p, 64) && puppet_resident(&p, 27));
+	}
+	puppet_stop(&p);
+}
+
 struct scribbler {
 	uint8_t *buf;
 	size_t len;
@@ -486,6 +533,7 @@ const struct kmod_test requests_tests[] = {
 	T(zeroes_past_image),
 	T(inv12_previous_tenant),
 	T(nowait),
+	T(nowait_discard),
 	T(inv31_changing_pages),
 #undef T
 	{ NULL, NULL }
