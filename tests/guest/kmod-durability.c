@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -242,8 +243,78 @@ static void inv11_write_through(void)
 	CHECK(io_do(p.dev, IO_ZERO, 40 * BLK, 2 * BLK, NULL) == 0);
 	CHECK(io_do(p.dev, IO_DISCARD, 42 * BLK, 2 * BLK, NULL) == 0);
 	CHECK(puppet_stat(&p).dirty_pages == 0);
+	/* Over a resident block whose bit is not durable, as that of a commit is not. */
 	CHECK(io_do(p.dev, IO_WRITE, 24 * BLK, BLK, w) == BLK);
+	CHECK(puppet_commit(&p, 30, 1) == 1);
+	CHECK(puppet_stat(&p).dirty_pages == 1);
+	CHECK(io_do(p.dev, IO_WRITE, 30 * BLK, BLK, w) == BLK);
+	CHECK(puppet_stat(&p).dirty_pages == 0);
 	puppet_stop(&p);
+}
+
+static uint64_t flushes_of(const char *name)
+{
+	unsigned long long flushes;
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/block/%s/stat", name);
+	f = fopen(path, "r");
+	CHECK(f && fscanf(f, "%*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %llu",
+			  &flushes) == 1);
+	fclose(f);
+	return flushes;
+}
+
+static void append(const char *path, const void *buf, size_t len)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+
+	CHECK(fd >= 0 && write(fd, buf, len) == (ssize_t)len && !fsync(fd));
+	close(fd);
+}
+
+/*
+ * A file system's journal ends a transaction with a write that is to be behind a flush
+ * (REQ_PREFLUSH), which no request of user space is.
+ */
+static void inv8_inv9_flush_with_data(void)
+{
+	const char *at = "/tmp/ext4", *file = "/tmp/ext4/file";
+	uint8_t *w = buffer(BLK), *buf = buffer(BLK);
+	char path[64], command[128];
+	struct puppet p;
+	uint64_t flushes;
+	int fd;
+
+	null_create();
+	puppet_init(&p, GONE, IMAGE);
+	puppet_start(&p);
+	puppet_serve(&p);
+	snprintf(path, sizeof(path), "/dev/sluice%u", p.index);
+	snprintf(command, sizeof(command), "mke2fs -q -F -t ext4 -b 4096 -E lazy_itable_init=0 %s 12M", path);
+	CHECK(!system(command));
+	/* A write of a missing block would be flushed, too. */
+	puppet_serve_stop(&p);
+	puppet_fill_all(&p);
+	/* A kernel may refuse to mount what somebody else may write to. */
+	puppet_close_bdev(&p);
+	CHECK(!mkdir(at, 0700) || errno == EEXIST);
+	CHECK(!mount(path, at, "ext4", 0, NULL));
+	append(file, w, BLK);
+	sync();
+	flushes = flushes_of("gone");
+	host_fill(w, BLK, BLK, 1);
+	append(file, w, BLK);
+	CHECK(flushes_of("gone") > flushes);
+	CHECK(!umount(at));
+	CHECK(!mount(path, at, "ext4", 0, NULL));
+	fd = open(file, O_RDONLY | O_DIRECT);
+	CHECK(fd >= 0 && pread(fd, buf, BLK, BLK) == BLK && host_is(buf, BLK, BLK, 1));
+	close(fd);
+	CHECK(!umount(at));
+	puppet_stop(&p);
+	null_remove();
 }
 
 static void resume(void)
@@ -518,6 +589,7 @@ const struct kmod_test durability_tests[] = {
 	T(inv10_fua),
 	T(inv10_fua_of_disk),
 	T(inv11_write_through),
+	T(inv8_inv9_flush_with_data),
 	T(resume),
 	T(inv14_inv15_refusals),
 	T(inv15_other_disk),

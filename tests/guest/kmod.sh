@@ -6,7 +6,7 @@ set -euo pipefail
 export SLUICE_KO=${SLUICE_KO:?the module to load}
 export DM_DISABLE_UDEV=1
 
-modprobe -a dm-delay dm-dust dm-flakey dm-mod || true
+modprobe -a dm-delay dm-dust dm-flakey dm-mod ext4 || true
 modprobe null_blk nr_devices=0
 insmod "$SLUICE_KO"
 size=$(blockdev --getsz /dev/vdb)

@@ -17,7 +17,7 @@ packages=(libc6-dev liburing-dev libnvme-dev libjson-c-dev libblkid-dev libext2f
 	libsmartcols-dev libmicrohttpd-dev libnbd-dev libiscsi-dev libssl-dev)
 # What tests/guest/ runs.
 packages+=(busybox-static bash coreutils util-linux mount findutils diffutils grep sed mawk procps kmod
-	iproute2 netcat-openbsd nvme-cli fio dmsetup nbdkit)
+	iproute2 netcat-openbsd nvme-cli fio dmsetup nbdkit e2fsprogs)
 
 key=$(sha256sum <"$0" | cut -c1-12)
 root=$SLUICE_CACHE/arm64-root-$key
