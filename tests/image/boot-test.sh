@@ -33,7 +33,7 @@ cp "$firmware/OVMF_VARS_4M.fd" "$tmp/vars.fd"
 start=$(now)
 setpriv --pdeathsig KILL "${QEMU:-qemu-system-x86_64}" \
 	-nodefaults -no-user-config -display none -no-reboot -snapshot \
-	-machine q35 -accel tcg,thread=multi -cpu max,-la57 -smp 2 -m 1024 \
+	-machine q35 -accel tcg,thread=multi -cpu "$emulated_cpu" -smp 2 -m 1024 \
 	-drive "if=pflash,format=raw,readonly=on,file=$firmware/OVMF_CODE_4M.fd" \
 	-drive "if=pflash,format=raw,file=$tmp/vars.fd" \
 	-drive "if=none,id=disk,format=raw,file=${image//,/,,}" \

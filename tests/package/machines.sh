@@ -85,7 +85,7 @@ card_on() {
 	until_true 20 test -S "$tmp/local.sock" || die "nbdkit does not come up"
 	read -ra wire <<<"$(wire card storage 02)"
 	setpriv --pdeathsig KILL qemu-system-x86_64 -nodefaults -no-user-config -display none \
-		-no-reboot -machine q35 -accel tcg,thread=multi -cpu max,-la57 -smp 2 -m 1024 \
+		-no-reboot -machine q35 -accel tcg,thread=multi -cpu "$emulated_cpu" -smp 2 -m 1024 \
 		-kernel "$card_image/vmlinuz" -initrd "$card_image/initrd.img" \
 		-append "root=/dev/vda ro console=ttyS0 no_timer_check tsc=nowatchdog" \
 		-chardev "file,id=console,path=$out/card/console-$boots.log" -serial chardev:console \

@@ -13,8 +13,8 @@ mkdir -p "$SLUICE_CACHE"
 # Seconds that a machine may take to boot an image: ten times what it needs of two
 # processors of its own, as other runs may have most of them.
 : "${SLUICE_BOOT_TIMEOUT:=600}"
-# The processor of guests and of the lab's host. Copies by the word: an emulated string
-# instruction takes its time for each byte, and where instructions count they would hide all else.
+# The processor of every x86 machine. Copies by the word: an emulated string instruction
+# takes its time for each byte, and where instructions count they would hide all else.
 # shellcheck disable=SC2034 # of who sources this
 emulated_cpu='max,-la57,-erms,-fsrm'
 
