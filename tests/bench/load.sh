@@ -43,7 +43,7 @@ under_load() {
 		now
 		echo "$NOW $FETCHED" >/tmp/begun
 	} &
-	host "$disk" 3000 --ramp_time=1500ms
+	host "$disk" 6000 --ramp_time=1500ms
 	now
 	fetched
 	wait $!
