@@ -289,6 +289,7 @@ static void inv8_inv9_flush_with_data(void)
 
 	null_create();
 	puppet_init(&p, GONE, IMAGE);
+	p.namespace_bytes = IMAGE;
 	puppet_start(&p);
 	puppet_serve(&p);
 	snprintf(path, sizeof(path), "/dev/sluice%u", p.index);
