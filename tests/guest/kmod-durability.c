@@ -251,20 +251,6 @@ static void inv11_write_through(void)
 	puppet_stop(&p);
 }
 
-static uint64_t flushes_of(const char *name)
-{
-	unsigned long long flushes;
-	char path[64];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/sys/block/%s/stat", name);
-	f = fopen(path, "r");
-	CHECK(f && fscanf(f, "%*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %llu",
-			  &flushes) == 1);
-	fclose(f);
-	return flushes;
-}
-
 static void append(const char *path, const void *buf, size_t len)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
@@ -303,10 +289,10 @@ static void inv8_inv9_flush_with_data(void)
 	CHECK(!mount(path, at, "ext4", 0, NULL));
 	append(file, w, BLK);
 	sync();
-	flushes = flushes_of("gone");
+	flushes = disk_stat(GONE, FLUSHES);
 	host_fill(w, BLK, BLK, 1);
 	append(file, w, BLK);
-	CHECK(flushes_of("gone") > flushes);
+	CHECK(disk_stat(GONE, FLUSHES) > flushes);
 	CHECK(!umount(at));
 	CHECK(!mount(path, at, "ext4", 0, NULL));
 	fd = open(file, O_RDONLY | O_DIRECT);

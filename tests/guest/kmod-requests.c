@@ -5,9 +5,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <linux/fs.h>
@@ -277,27 +275,10 @@ static void write_needs_no_daemon(void)
 	puppet_stop(&p);
 }
 
-/* Discards that a disk was sent. */
-static unsigned long discards(const char *path)
-{
-	unsigned long n;
-	char stats[64];
-	struct stat st;
-	FILE *f;
-
-	CHECK(!stat(path, &st));
-	snprintf(stats, sizeof(stats), "/sys/dev/block/%u:%u/stat", major(st.st_rdev),
-		 minor(st.st_rdev));
-	f = fopen(stats, "r");
-	CHECK(f && fscanf(f, "%*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %lu", &n) == 1);
-	fclose(f);
-	return n;
-}
-
 /* dm-clone's second: a discarded missing block shows the previous tenant. */
 static void inv17_discard_of_missing(void)
 {
-	unsigned long sent;
+	uint64_t sent;
 	struct puppet p;
 	uint8_t *buf = buffer(8 * BLK);
 
@@ -305,9 +286,9 @@ static void inv17_discard_of_missing(void)
 	puppet_init(&p, disk, IMAGE);
 	puppet_start(&p);
 	/* A hint would do on this disk, but not on each. */
-	sent = discards(disk);
+	sent = disk_stat(disk, DISCARDS);
 	CHECK(io_do(p.dev, IO_DISCARD, 40 * BLK, 4 * BLK, NULL) == 0);
-	CHECK(discards(disk) == sent);
+	CHECK(disk_stat(disk, DISCARDS) == sent);
 	CHECK(io_do(p.dev, IO_SYNC, 0, 0, NULL) == 0);
 	CHECK(puppet_commit(&p, 40, 8) == 4);
 	CHECK(io_do(p.dev, IO_READ, 40 * BLK, 8 * BLK, buf) == 8 * BLK);
@@ -419,8 +400,6 @@ static void nowait(void)
 static int uring_discard(struct puppet *p, uint64_t off, uint64_t len)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&p->uring);
-	struct io_uring_cqe *cqe;
-	int res;
 
 	CHECK(sqe);
 	memset(sqe, 0, 2 * sizeof(*sqe));
@@ -430,10 +409,7 @@ static int uring_discard(struct puppet *p, uint64_t off, uint64_t len)
 	sqe->addr = off;
 	sqe->addr3 = len;
 	CHECK(io_uring_submit(&p->uring) == 1);
-	CHECK(!io_uring_wait_cqe(&p->uring, &cqe));
-	res = cqe->res;
-	io_uring_cqe_seen(&p->uring, cqe);
-	return res;
+	return puppet_reap(p);
 }
 
 /* The kernel asks without waiting first, and where it is told to, once more. */

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <linux/fs.h>
@@ -66,6 +67,25 @@ uint64_t disk_bytes(const char *path)
 
 	CHECK(fd >= 0 && !ioctl(fd, BLKGETSIZE64, &n));
 	close(fd);
+	return n;
+}
+
+uint64_t disk_stat(const char *path, unsigned int field)
+{
+	unsigned long long n;
+	char stats[64];
+	struct stat st;
+	FILE *f;
+
+	CHECK(!stat(path, &st));
+	snprintf(stats, sizeof(stats), "/sys/dev/block/%u:%u/stat", major(st.st_rdev),
+		 minor(st.st_rdev));
+	f = fopen(stats, "r");
+	CHECK(f);
+	while (field--)
+		CHECK(fscanf(f, "%*u") == 0);
+	CHECK(fscanf(f, "%llu", &n) == 1);
+	fclose(f);
 	return n;
 }
 

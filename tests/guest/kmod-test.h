@@ -26,6 +26,10 @@ void stale(const char *path, uint64_t bytes);
 void raw_read(const char *path, uint64_t off, size_t len, void *buf);
 void raw_write(const char *path, uint64_t off, size_t len, const void *buf);
 uint64_t disk_bytes(const char *path);
+/* Of requests that a disk was sent, a field of its stat file: Documentation/block/stat.rst. */
+#define DISCARDS 11
+#define FLUSHES 15
+uint64_t disk_stat(const char *path, unsigned int field);
 /* What a power cut now would leave of disk, on copy. */
 void crash_copy(void);
 int now_ms(void);
